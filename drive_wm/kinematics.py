@@ -7,7 +7,7 @@ inverse of the backward differences that measure velocity in a Log.
 import torch
 from torch import Tensor
 
-from drive_wm.geometry import rotate, transform, wrap_angle, inverse
+from drive_wm.geometry import inverse, rotate, transform, wrap_angle
 
 DT_S = 0.5
 MAX_ACCEL_MPS2 = 4.0
@@ -68,9 +68,7 @@ def follow(pose: Tensor, speed_mps: Tensor, targets_m: Tensor, dt_s: float = DT_
     return torch.stack(actions, dim=-2)
 
 
-def point_mass(
-    pose: Tensor, velocity_mps: Tensor, accel_mps2: Tensor, dt_s: float = DT_S
-) -> tuple[Tensor, Tensor]:
+def point_mass(pose: Tensor, velocity_mps: Tensor, accel_mps2: Tensor, dt_s: float = DT_S) -> tuple[Tensor, Tensor]:
     """Pose (..., 3) and velocity (..., 2) after accel (..., 2, in the frame of the pose); yaw turns with the motion."""
     velocity_mps = velocity_mps + rotate(accel_mps2, pose[..., 2]) * dt_s
     speed_mps = (velocity_mps.square().sum(-1) + 1e-9).sqrt()

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
+from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
 LOG_VERSION = 1
@@ -73,7 +74,7 @@ class Log:
     has_all_traffic: bool  # False: only part of the traffic was recorded, absence is not emptiness
 
     def check(self) -> None:
-        """Raise ValueError that names the first field at odds with the table above."""
+        """Raise InputError that names the first field at odds with the table above."""
         s, a = len(self.keyframes), len(self.agents)
         lanes = len(self.map.lanes.geoms)
         shapes = {
@@ -88,7 +89,9 @@ class Log:
         self._need(s >= 2, "keyframes", f"{s} keyframe(s)", "at least 2, since velocity is a difference of two")
         self._need(bool((np.diff(self.time_s) > 0).all()), "time_s", "a keyframe not after the one before", "increasing times")
         self._need(len(self.categories) == a, "categories", f"{len(self.categories)} names", f"{a}, one per agent")
-        self._need(bool(np.isin(self.kind, range(len(KINDS))).all()), "kind", f"{set(self.kind.tolist())}", f"0 to {len(KINDS) - 1}")
+        self._need(
+            bool(np.isin(self.kind, range(len(KINDS))).all()), "kind", f"{set(self.kind.tolist())}", f"0 to {len(KINDS) - 1}"
+        )
         self._need(bool((self.size_m[self.valid] > 0).all()), "size_m", "a size of 0 or less", "positive length and width")
         for name in ("lane_left", "lane_right", "lane_in_junction"):
             n = len(getattr(self.map, name))
@@ -98,7 +101,9 @@ class Log:
 
     def _need(self, ok: bool, field: str, found: str, needed: str) -> None:
         if not ok:
-            raise ValueError(f"Log {self.name!r}: {field} has {found}; needed: {needed}. Fix the source or leave this scene out.")
+            raise InputError(
+                f"Log {self.name!r}: {field} has {found}; needed: {needed}. Fix the source or leave this scene out."
+            )
 
     def _first_bad(self, field: str) -> str:
         where = np.argwhere(~np.isfinite(getattr(self, field)))
@@ -109,7 +114,18 @@ class Log:
         return f"a value that is not finite at index {tuple(where[0].tolist())}{agent}"
 
 
-_TEXT = ("name", "source", "location", "description", "keyframes", "agents", "categories", "ego_centre_m", "has_ego", "has_all_traffic")
+_TEXT = (
+    "name",
+    "source",
+    "location",
+    "description",
+    "keyframes",
+    "agents",
+    "categories",
+    "ego_centre_m",
+    "has_ego",
+    "has_all_traffic",
+)
 
 
 def write_log(log: Log, path: Path) -> None:
@@ -129,19 +145,23 @@ def write_log(log: Log, path: Path) -> None:
 def read_log(path: Path) -> Log:
     """Read a Log that `write_log` stored, checked.
 
-    Raises FileNotFoundError, or ValueError for a damaged file or another version's.
+    Raises FileNotFoundError, or InputError for a damaged file or another version's.
     """
     if not path.is_file():
-        raise FileNotFoundError(f"No log at {path}. Make one with `drive-wm prepare`, or pass the path of a *.log.safetensors file.")
+        raise FileNotFoundError(
+            f"No log at {path}. Make one with `drive-wm prepare`, or pass the path of a *.log.safetensors file."
+        )
     try:
         with safe_open(path, framework="numpy") as file:
             header = file.metadata() or {}
             if header.get("drive_wm_log") != str(LOG_VERSION):
-                found = header.get("drive_wm_log", "none")
-                raise ValueError(f"{path} holds log version {found}, this program reads version {LOG_VERSION}. Run `drive-wm prepare` again.")
+                raise InputError(
+                    f"{path} holds log version {header.get('drive_wm_log', 'none')}, this program reads {LOG_VERSION}. "
+                    "Run `drive-wm prepare` again."
+                )
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
-        raise ValueError(f"{path} is damaged ({error}). Delete it and run `drive-wm prepare` again.") from error
+        raise InputError(f"{path} is damaged ({error}). Delete it and run `drive-wm prepare` again.") from error
     text = json.loads(header["text"])
     text |= {k: tuple(v) for k, v in text.items() if isinstance(v, list)}
     parts = {k.removeprefix("map."): v for k, v in arrays.items() if k.startswith("map.")}

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from drive_wm.errors import InputError
 from drive_wm.structs import TensorStruct
 
 COMMANDS = ("left", "straight", "right")
@@ -91,7 +92,7 @@ class Scene(TensorStruct):
     has_raster: Tensor  # (B,) bool; False: the source has no drivable area
 
     def check(self) -> None:
-        """Raise ValueError that names the field, what was found and what is needed."""
+        """Raise InputError that names the field, what was found and what is needed."""
         t, m = self.tracks, self.lanes
         _need(t.position_m.ndim == 4 and t.position_m.shape[-1] == 2, "tracks.position_m", t.position_m, "(B, A, T, 2)")
         b, a, h, _ = t.position_m.shape
@@ -121,21 +122,27 @@ class Scene(TensorStruct):
         } | {
             name: (getattr(self, name), (b,))
             for name in (
-                "ego_centre_m", "has_route", "command", "command_origin",
-                "has_ego", "has_all_traffic", "has_lanes", "has_raster",
-            )  # fmt: skip
+                "ego_centre_m",
+                "has_route",
+                "command",
+                "command_origin",
+                "has_ego",
+                "has_all_traffic",
+                "has_lanes",
+                "has_raster",
+            )
         }
         for name, (value, shape) in shapes.items():
             _need(tuple(value.shape) == shape, name, value, str(shape))
             if value.is_floating_point() and not bool(value.isfinite().all()):
                 index = tuple((~value.isfinite()).nonzero()[0].tolist())
-                raise ValueError(f"Scene: {name} is not finite at index {index}; needed: finite numbers.")
+                raise InputError(f"Scene: {name} is not finite at index {index}; needed: finite numbers.")
         for name, links in (("successor", m.successor), ("left", m.left), ("right", m.right)):
             if bool(((links < -1) | (links >= lanes)).any()):
-                raise ValueError(f"Scene: lanes.{name} points outside the {lanes} lanes; needed: -1 to {lanes - 1}.")
+                raise InputError(f"Scene: lanes.{name} points outside the {lanes} lanes; needed: -1 to {lanes - 1}.")
         seen = t.valid[..., -1]
         if bool((t.size_m[seen] <= 0).any()):
-            raise ValueError("Scene: tracks.size_m has a size of 0 or less; needed: positive length and width in metres.")
+            raise InputError("Scene: tracks.size_m has a size of 0 or less; needed: positive length and width in metres.")
 
 
 @dataclass(frozen=True)
@@ -149,7 +156,7 @@ class Future(TensorStruct):
 
 def _need(ok: bool, field: str, value: Tensor, needed: str) -> None:
     if not ok:
-        raise ValueError(f"Scene: {field} has shape {tuple(value.shape)}; needed: {needed}.")
+        raise InputError(f"Scene: {field} has shape {tuple(value.shape)}; needed: {needed}.")
 
 
 def ego_speed_mps(scene: Scene) -> Tensor:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import fields
-from typing import Self
+from typing import Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -24,6 +24,9 @@ class TensorStruct:
         return self.map(lambda x: x[index])
 
 
+Struct = TypeVar("Struct", bound=TensorStruct)
+
+
 def tensors(struct: TensorStruct, prefix: str = "") -> dict[str, Tensor]:
     """Flatten to {"tracks.position_m": ...}: the names that files and exported graphs use."""
     flat: dict[str, Tensor] = {}
@@ -33,7 +36,7 @@ def tensors(struct: TensorStruct, prefix: str = "") -> dict[str, Tensor]:
     return flat
 
 
-def from_tensors[T: TensorStruct](cls: type[T], flat: dict[str, Tensor], prefix: str = "") -> T:
+def from_tensors(cls: type[Struct], flat: dict[str, Tensor], prefix: str = "") -> Struct:
     """Undo `tensors`."""
     values = {}
     for f in fields(cls):  # type: ignore[arg-type]
@@ -42,7 +45,7 @@ def from_tensors[T: TensorStruct](cls: type[T], flat: dict[str, Tensor], prefix:
     return cls(**values)
 
 
-def cat[T: TensorStruct](structs: Sequence[T]) -> T:
+def cat(structs: Sequence[Struct]) -> Struct:
     """Join along the leading axis."""
     flats = [tensors(s) for s in structs]
     return from_tensors(type(structs[0]), {k: torch.cat([flat[k] for flat in flats]) for k in flats[0]})
