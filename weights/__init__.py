@@ -1,0 +1,1 @@
+"""Shipped weights, found from a checkout and from an installed wheel alike."""
