@@ -1,0 +1,113 @@
+"""Imports point down: the layers of the package, which parts never meet, and what training and vehicles do without."""
+
+import ast
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TOP_FOLDERS = ("datasets", "planners", "deploy", "benchmarks", "weights")
+
+# The part of the package below drive_wm -> its layer; a part imports from lower layers, and sideways within its own
+# as long as no two files import each other in a circle.
+LAYERS = {
+    "structs": 0, "geometry": 0, "errors": 0, "files": 0, "boxes": 0, "log": 0, "scene": 0, "rollouts": 0, "weights": 0,
+    "scene_at": 1, "bev": 1, "lane_graph": 1, "graph": 1, "kinematics": 1, "drawing": 1, "metrics": 1,
+    "model": 2, "datasets": 2, "planners": 2,
+    "config": 3, "checkpoint": 3, "train": 3, "imagination": 3,
+    "deploy": 4, "benchmarks": 4,
+    "demo": 5, "cli": 5,
+}  # fmt: skip
+STRANGERS = ({"model", "datasets", "planners"}, {"deploy", "benchmarks"})  # within each set, none imports another
+OPTIONAL = ("libsumo", "traci", "sumolib", "ray", "rerun", "tensorrt", "tensorrt_rtx")  # pip's extras
+
+
+def module_name(path: Path) -> str:
+    parts = path.relative_to(ROOT).with_suffix("").parts
+    parts = parts if parts[0] == "drive_wm" else ("drive_wm", *parts)
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+FILES = {module_name(path): path for top in ("drive_wm", *TOP_FOLDERS) for path in (ROOT / top).rglob("*.py")}
+
+
+def imports(path: Path) -> set[str]:
+    """Every module that the file imports at any depth, `from a import b` as a.b when that is a module of ours."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: write the import in full, from drive_wm"
+            names = {f"{node.module}.{alias.name}" for alias in node.names}
+            found |= {name if name in FILES else node.module for name in names}
+    return found
+
+
+def part(module: str) -> str:
+    """ "planners" of "drive_wm.planners.choose"; "" of "drive_wm" itself."""
+    return module.split(".")[1] if "." in module else ""
+
+
+OURS = {name: {m for m in imports(path) if m.split(".")[0] == "drive_wm"} for name, path in FILES.items()}
+
+
+def test_every_module_has_a_layer():
+    unknown = sorted({part(name) for name in FILES} - {""} - set(LAYERS))
+    assert not unknown, f"{unknown} have no layer: add them to LAYERS in {Path(__file__).name}, as low as their imports allow"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_imports_point_down(name):
+    if part(name) == "":
+        assert OURS[name] == set(), "drive_wm/__init__.py stays empty, so that `drive-wm --help` is quick"
+        return
+    upward = [m for m in sorted(OURS[name]) if LAYERS.get(part(m), 0) > LAYERS[part(name)]]
+    assert not upward, f"{name} is of layer {LAYERS[part(name)]} and imports {upward} from above"
+
+
+@pytest.mark.parametrize("name", sorted(FILES))
+def test_strangers_do_not_meet(name):
+    forbidden = next((group - {part(name)} for group in STRANGERS if part(name) in group), set())
+    assert [m for m in sorted(OURS[name]) if part(m) in forbidden] == []
+
+
+def test_no_import_circle():
+    """Take away, again and again, the files whose imports are all gone; a circle is what stays."""
+    left = {name: {m for m in targets if m in FILES and m != name} for name, targets in OURS.items()}
+    while free := {name for name, targets in left.items() if not targets}:
+        left = {name: targets - free for name, targets in left.items() if name not in free}
+    assert left == {}
+
+
+def test_nuscenes_devkit_stays_where_nuscenes_is_read():
+    users = {name for name, path in FILES.items() if any(m.split(".")[0] == "nuscenes" for m in imports(path))}
+    allowed = {name for name in FILES if name.startswith(("drive_wm.datasets.nuscenes", "drive_wm.benchmarks."))}
+    assert users - allowed == set()
+
+
+# Training from a cache and running a bundle need neither the devkit nor an extra.
+IMPORT_WITHOUT = """
+import importlib, json, sys, traceback
+
+blocked, modules = json.loads(sys.argv[1]), json.loads(sys.argv[2])
+sys.modules.update({name: None for name in blocked})  # None makes `import name` raise ModuleNotFoundError
+failed = {}
+for name in modules:
+    try:
+        importlib.import_module(name)
+    except ModuleNotFoundError as error:
+        failed[name] = str(error)
+print(json.dumps(failed))
+"""
+
+
+def test_training_and_vehicle_import_without_devkit_and_extras():
+    modules = [name for name in sorted(FILES) if part(name) not in ("benchmarks", "demo") and "datasets.nuscenes" not in name]
+    command = [sys.executable, "-c", IMPORT_WITHOUT, json.dumps(["nuscenes", *OPTIONAL]), json.dumps(modules)]
+    result = subprocess.run(command, capture_output=True, text=True, cwd=ROOT.parent, check=False)
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout.splitlines()[-1]) == {}
