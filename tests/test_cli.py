@@ -1,0 +1,88 @@
+"""The command line: quick help, one clean message for what the user can put right."""
+
+import subprocess
+import sys
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from drive_wm.cli import Commands, app, interruptible, show
+from drive_wm.errors import InputError
+
+runner = CliRunner()
+
+
+def test_help_loads_no_heavy_library():
+    """torch alone takes seconds to load: what --help imports is the standard library, Typer and Rich."""
+    code = (
+        "import sys; from drive_wm.cli import app; print(sorted({'torch', 'numpy', 'shapely', 'nuscenes'} & set(sys.modules)))"
+    )
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert result.stdout.strip() == "[]"
+
+
+def commands(group: typer.Typer, prefix: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    """Every command's words, for example ("evaluate", "planning")."""
+    own = [(*prefix, c.name or c.callback.__name__.replace("_", "-")) for c in group.registered_commands]
+    return own + [words for g in group.registered_groups for words in commands(g.typer_instance, (*prefix, g.name))]
+
+
+@pytest.mark.parametrize("words", commands(app), ids=" ".join)
+def test_every_command_has_help(words):
+    result = runner.invoke(app, [*words, "--help"])
+    assert result.exit_code == 0
+    assert "Usage" in result.output
+
+
+def failing_app(error: BaseException) -> typer.Typer:
+    """An app of the same make whose command `one two` raises."""
+    group, outer = typer.Typer(), typer.Typer(cls=Commands)
+
+    @group.command()
+    def two() -> None:
+        raise error
+
+    @outer.command()
+    def other() -> None: ...
+
+    @group.command()
+    def three() -> None: ...
+
+    outer.add_typer(group, name="one")
+    return outer
+
+
+@pytest.mark.parametrize(
+    "error", [InputError("No [lanes] here."), FileNotFoundError("No file a.json. Type --cache.")], ids=repr
+)
+def test_user_errors_are_one_message_on_stderr(error):
+    result = runner.invoke(failing_app(error), ["one", "two"])
+    assert result.exit_code == 1
+    assert result.stderr == f"drive-wm: {error}\n"
+    assert result.stdout == ""
+
+
+def test_a_bug_keeps_its_traceback():
+    result = runner.invoke(failing_app(ZeroDivisionError("bug")), ["one", "two"])
+    assert isinstance(result.exception, ZeroDivisionError)
+
+
+def test_ctrl_c_says_how_to_go_on():
+    outer = typer.Typer(cls=Commands)
+
+    @outer.command()
+    def long() -> None:
+        with interruptible("Go on with: drive-wm long --resume"):
+            raise KeyboardInterrupt
+
+    result = runner.invoke(outer, [])
+    assert result.exit_code == 130
+    assert result.stderr == "Interrupted. Go on with: drive-wm long --resume\n"
+
+
+def test_show_lines_up_rows_with_different_keys(capsys):
+    show("Planning", [{"planner": "log", "l2_avg": 0.0}, {"planner": "idm", "n": 3}])
+    printed = capsys.readouterr().out
+    assert printed.index("planner") < printed.index("l2_avg") < printed.index("n ")
+    assert "idm" in printed
