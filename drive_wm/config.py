@@ -1,0 +1,87 @@
+"""Presets of a training run, and the `key=value` overrides of the command line."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from drive_wm.errors import InputError
+from drive_wm.model.bev_encoder import BevConfig
+from drive_wm.model.dynamics import DynamicsConfig
+from drive_wm.model.scene_encoder import EncoderConfig
+from drive_wm.model.world_model import ModelConfig
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    epochs: int = 20
+    batch: int = 16
+    learning_rate: float = 1e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
+    free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
+    workers: int = 0
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Config:
+    model: ModelConfig = field(default_factory=ModelConfig)
+    train: TrainConfig = field(default_factory=TrainConfig)
+
+
+TINY = Config(
+    model=ModelConfig(
+        bev=BevConfig(width=8, blocks=1),
+        encoder=EncoderConfig(width=16, layers=1, neighbours=4),
+        dynamics=DynamicsConfig(width=16, modes=2, neighbours=3),
+    ),
+    train=TrainConfig(epochs=2, batch=8),
+)
+BASE = Config()
+PRESETS = {"tiny": TINY, "base": BASE}
+
+
+def preset(name: str, overrides: Sequence[str] = ()) -> Config:
+    """A preset changed by overrides such as `model.dynamics.width=64`; raises InputError for names it does not know."""
+    if name not in PRESETS:
+        raise InputError(f"Unknown preset {name!r}; known: {', '.join(PRESETS)}. Pass --preset with one of them.")
+    config = PRESETS[name]
+    for override in overrides:
+        key, equals, value = override.partition("=")
+        if not equals:
+            raise InputError(f"{override!r} is not an override; write key=value, for example train.epochs=5.")
+        config = _changed(config, key.split("."), value, override)
+    return config
+
+
+def _changed(config: Any, path: list[str], value: str, override: str) -> Any:
+    types = {f.name: f.type for f in fields(config)}
+    if path[0] not in types:
+        raise InputError(f"{override!r}: there is no {path[0]!r}; known here: {', '.join(types)}.")
+    current = getattr(config, path[0])
+    if is_dataclass(current):
+        if len(path) == 1:
+            names = ", ".join(f"{path[0]}.{f.name}" for f in fields(current))
+            raise InputError(f"{override!r} names a group; known in it: {names}.")
+        return replace(config, **{path[0]: _changed(current, path[1:], value, override)})
+    if len(path) > 1:
+        raise InputError(f"{override!r}: {path[0]!r} is a value, not a group.")
+    try:
+        return replace(config, **{path[0]: TypeAdapter(types[path[0]]).validate_strings(value)})
+    except ValidationError as error:
+        wanted = getattr(types[path[0]], "__name__", types[path[0]])
+        raise InputError(f"{override!r}: {value!r} is not a valid {wanted}.") from error
+
+
+def model_config_from(values: dict[str, Any]) -> ModelConfig:
+    """Undo `asdict`; raises InputError when the fields are not those of this version."""
+    try:
+        config = TypeAdapter(ModelConfig).validate_python(values)
+    except ValidationError as error:
+        raise InputError(f"The model configuration does not fit this version: {error.errors()[0]['loc']}.") from error
+    if asdict(config) != values:
+        raise InputError("The model configuration has other fields than this version's; train again or use its version.")
+    return config

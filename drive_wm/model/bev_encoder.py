@@ -1,0 +1,81 @@
+"""BEV encoder: map raster and past occupancy -> a feature map that is sampled wherever an agent or lane stands."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from drive_wm.geometry import rotate
+from drive_wm.scene import RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M, Scene, Tracks
+
+OCCUPANCY_CELL_M = 1.0
+OCCUPANCY_CHANNELS = 4  # now: occupied, velocity x, velocity y; one second ago: occupied
+
+
+@dataclass(frozen=True)
+class BevConfig:
+    width: int = 32
+    blocks: int = 3  # residual convolutions, each seeing twice as far as the one before
+
+
+class BevEncoder(nn.Module):
+    """Features (B, D, 50, 50) in cells of 2 m, rows along y, columns along x."""
+
+    def __init__(self, config: BevConfig) -> None:
+        super().__init__()
+        half = config.width // 2
+        self.shrink_map = nn.Conv2d(len(RASTER_LAYERS) + 1, half, 4, stride=2, padding=1)
+        self.shrink = nn.Conv2d(half + OCCUPANCY_CHANNELS, config.width, 4, stride=2, padding=1)
+        self.blocks = nn.ModuleList(
+            nn.Conv2d(config.width, config.width, 3, padding=2**i, dilation=2**i) for i in range(config.blocks)
+        )
+
+    def forward(self, scene: Scene) -> Tensor:
+        has_raster = scene.has_raster.to(scene.raster.dtype)[:, None, None, None]
+        flag = has_raster.expand(-1, 1, RASTER_SIZE, RASTER_SIZE)
+        features = torch.relu(self.shrink_map(torch.cat([scene.raster * has_raster, flag], dim=1)))
+        features = torch.relu(self.shrink(torch.cat([features, occupancy(scene.tracks)], dim=1)))
+        for block in self.blocks:
+            features = features + torch.relu(block(features))
+        return features
+
+
+def occupancy(tracks: Tracks) -> Tensor:
+    """Share (B, 4, 100, 100) to which cells of 1 m are covered by boxes now, with their velocity, and one second ago."""
+    now = _covered(tracks, -1)
+    before = _covered(tracks, max(-3, -tracks.valid.shape[2]))
+    moving = torch.einsum("bayx,bac->bcyx", now, tracks.velocity_mps[:, :, -1] / 10)
+    return torch.cat([now.amax(1, keepdim=True), moving, before.amax(1, keepdim=True)], dim=1)
+
+
+def _covered(tracks: Tracks, step: int) -> Tensor:
+    """Soft box masks (B, A, 100, 100): 1 inside, 0 outside, linear over one cell at the border."""
+    device = tracks.position_m.device
+    x = torch.arange(X_RANGE_M[0] + OCCUPANCY_CELL_M / 2, X_RANGE_M[1], OCCUPANCY_CELL_M, device=device)
+    y = torch.arange(Y_RANGE_M[0] + OCCUPANCY_CELL_M / 2, Y_RANGE_M[1], OCCUPANCY_CELL_M, device=device)
+    yaw_rad = tracks.yaw_rad[:, :, step, None, None]
+    cos, sin = yaw_rad.cos(), yaw_rad.sin()
+    dx = x - tracks.position_m[:, :, step, 0, None, None]
+    dy = y[:, None] - tracks.position_m[:, :, step, 1, None, None]
+    inside_x = tracks.size_m[..., 0, None, None] / 2 - (cos * dx + sin * dy).abs()
+    inside_y = tracks.size_m[..., 1, None, None] / 2 - (cos * dy - sin * dx).abs()
+    soft = (torch.minimum(inside_x, inside_y) / OCCUPANCY_CELL_M + 0.5).clamp(0, 1)
+    return soft * tracks.valid[:, :, step, None, None]
+
+
+def sample(features: Tensor, points_m: Tensor) -> Tensor:
+    """Bilinear samples (B, ..., D) of a feature map (B, D, Y, X) at points (B, ..., 2) in the ego frame, 0 outside."""
+    x = 2 * (points_m[..., 0] - X_RANGE_M[0]) / (X_RANGE_M[1] - X_RANGE_M[0]) - 1
+    y = 2 * (points_m[..., 1] - Y_RANGE_M[0]) / (Y_RANGE_M[1] - Y_RANGE_M[0]) - 1
+    batch = points_m.shape[0]
+    grid = torch.stack([x, y], dim=-1).reshape(batch, -1, 1, 2)
+    samples = functional.grid_sample(features, grid, align_corners=False)
+    return samples[..., 0].transpose(1, 2).reshape(*points_m.shape[:-1], features.shape[1])
+
+
+def look_ahead(pose: Tensor, speed_mps: Tensor) -> Tensor:
+    """Where an agent looks (..., 3, 2): at itself, and one and three seconds ahead at its speed, 4 m at least."""
+    ahead_m = torch.stack([torch.zeros_like(speed_mps), speed_mps + 4, 3 * speed_mps + 8], dim=-1)
+    offset_m = torch.stack([ahead_m, torch.zeros_like(ahead_m)], dim=-1)
+    return pose[..., None, :2] + rotate(offset_m, pose[..., None, 2])

@@ -1,0 +1,55 @@
+"""The relational layer: one set of weights, two executions that give the same result.
+
+A receiver takes, per channel, the strongest of relu(W_r receiver + W_s sender + W_e edge) over its senders: no
+product of matrices per edge, so the cost grows with the nodes, not with the edges.
+"""
+
+import torch
+from torch import Tensor, nn
+from torch_geometric.nn import MessagePassing
+
+
+class Relation(MessagePassing):  # type: ignore[misc]
+    """Senders to receivers along one kind of edge."""
+
+    def __init__(self, width: int, edge_features: int) -> None:
+        super().__init__(aggr="max")
+        self.receive = nn.Linear(width, width)
+        self.send = nn.Linear(width, width, bias=False)
+        self.relate = nn.Linear(edge_features, width, bias=False)
+        self.out = nn.Linear(width, width)
+
+    def forward(self, x: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor) -> Tensor:
+        """Message passing over a ragged batch: senders (S, D), receivers (R, D), edges (2, E), (E, F) -> (R, D)."""
+        senders, receivers = (x, x) if isinstance(x, Tensor) else x
+        heard = self.propagate(
+            edge_index,
+            x=(self.send(senders), self.receive(receivers)),
+            edge_attr=edge_attr,
+            size=(senders.shape[0], receivers.shape[0]),
+        )
+        return self.out(heard)  # type: ignore[no-any-return]
+
+    def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor) -> Tensor:
+        """What each receiver i hears from sender j."""
+        return torch.relu(x_i + x_j + self.relate(edge_attr))
+
+    def dense(self, receivers: Tensor, heard_of: Tensor, edge_attr: Tensor, valid: Tensor) -> Tensor:
+        """The same over fixed lists: receivers (..., R, D), sent (..., R, N, D), (..., R, N, F), (..., R, N) -> (..., R, D).
+
+        `heard_of` is `self.send(senders)` gathered by neighbour, so that each sender is projected once.
+        """
+        heard = self.message(self.receive(receivers)[..., None, :], heard_of, edge_attr)
+        # A message is never negative: 0 for an absent sender leaves the maximum as it is, and 0 where there is none.
+        return self.out((heard * valid[..., None]).amax(dim=-2))  # type: ignore[no-any-return]
+
+
+class Refine(nn.Module):
+    """Residual feed-forward layer that follows the relations."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.layers(x)  # type: ignore[no-any-return]

@@ -1,0 +1,127 @@
+"""Graph encoder: agents, lane pieces and map elements, each in its own frame, then rounds of relations between them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from drive_wm.geometry import rotate
+from drive_wm.graph import RELATIONS, RELATIVE_FEATURES, Neighbours, SceneGraph, edge_features, edge_type, hetero_data, take
+from drive_wm.log import KINDS
+from drive_wm.model.bev_encoder import look_ahead, sample
+from drive_wm.model.relation import Refine, Relation
+from drive_wm.scene import ELEMENTS, Scene
+
+Nodes = dict[str, Tensor]  # "agent", "lane", "element" -> features (B, R, D)
+Hear = Callable[[Relation, str, Tensor, Tensor], Tensor]  # relation, its name, senders, receivers -> what receivers heard
+
+
+@dataclass(frozen=True)
+class EncoderConfig:
+    width: int = 64
+    layers: int = 2
+    neighbours: int = 12
+
+
+class SceneEncoder(nn.Module):
+    """Scene, its graph and its BEV features (B, D_bev, Y, X) -> agent features (B, A, D)."""
+
+    def __init__(self, config: EncoderConfig, bev_width: int, history: int, lane_points: int, element_points: int) -> None:
+        super().__init__()
+        width = config.width
+        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + 3 * bev_width, width)
+        self.lanes = _embed(lane_points * 4 + 1 + bev_width, width)
+        self.elements = _embed(element_points * 2 + len(ELEMENTS), width)
+        self.rounds = nn.ModuleList(
+            nn.ModuleDict({name: Relation(width, RELATIVE_FEATURES) for name in RELATIONS}) for _ in range(config.layers)
+        )
+        self.refine = nn.ModuleList(
+            nn.ModuleDict({node: Refine(width) for node in ("agent", "lane")}) for _ in range(config.layers)
+        )
+
+    def forward(self, scene: Scene, graph: SceneGraph, bev: Tensor, message_passing: bool) -> Tensor:
+        nodes = {
+            "agent": self.agents(agent_features(scene, graph, bev)),
+            "lane": self.lanes(lane_features(scene, graph, bev)),
+            "element": self.elements(element_features(scene, graph)),
+        }
+        hear = self._ragged(graph) if message_passing else self._dense(graph)
+        for relations, refine in zip(self.rounds, self.refine, strict=True):
+            change: Nodes = {}
+            for name, relation in relations.items():
+                sender, _, receiver = edge_type(name)
+                heard = hear(relation, name, nodes[sender], nodes[receiver])
+                change[receiver] = change[receiver] + heard if receiver in change else heard
+            nodes = nodes | {node: layer(nodes[node] + change[node]) for node, layer in refine.items()}
+        return nodes["agent"] * graph.agent_valid[..., None]
+
+    def _dense(self, graph: SceneGraph) -> Hear:
+        edges = {name: edge_features(graph, name) for name in RELATIONS}
+
+        def hear(relation: Relation, name: str, senders: Tensor, receivers: Tensor) -> Tensor:
+            neighbours: Neighbours = getattr(graph, name)
+            return relation.dense(receivers, take(relation.send(senders), neighbours.index), edges[name], neighbours.valid)
+
+        return hear
+
+    def _ragged(self, graph: SceneGraph) -> Hear:
+        data = hetero_data(graph)
+
+        def hear(relation: Relation, name: str, senders: Tensor, receivers: Tensor) -> Tensor:
+            sender, _, receiver = edge_type(name)
+            sender_valid: Tensor = getattr(graph, f"{sender}_valid")
+            receiver_valid: Tensor = getattr(graph, f"{receiver}_valid")
+            edges = data[edge_type(name)]
+            heard = relation((senders[sender_valid], receivers[receiver_valid]), edges.edge_index, edges.edge_attr)
+            return torch.zeros_like(receivers).masked_scatter(receiver_valid[..., None], heard)
+
+        return hear
+
+
+def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
+    """Past motion in the agent's own frame, size, kind, whether it is the ego, and the map where it looks: (B, A, F)."""
+    tracks, pose = scene.tracks, graph.agent_pose
+    yaw_now = pose[..., None, 2]
+    seen = tracks.valid[..., None]
+    past_m = rotate(tracks.position_m - pose[..., None, :2], -yaw_now) / 10
+    turn_rad = tracks.yaw_rad - yaw_now
+    velocity = rotate(tracks.velocity_mps, -yaw_now) / 10
+    past = torch.cat([past_m, torch.stack([turn_rad.cos(), turn_rad.sin()], -1), velocity, seen.to(past_m.dtype)], dim=-1)
+    speed_mps = (tracks.velocity_mps[:, :, -1].square().sum(-1) + 1e-6).sqrt()
+    return torch.cat(
+        [
+            (past * seen).flatten(2),
+            tracks.size_m / 5,
+            torch.stack([tracks.kind == k for k in range(len(KINDS))], dim=-1).to(past.dtype),
+            is_ego(tracks.kind)[..., None].to(past.dtype),
+            sample(bev, look_ahead(pose, speed_mps)).flatten(2),
+        ],
+        dim=-1,
+    )
+
+
+def is_ego(kind: Tensor) -> Tensor:
+    """(B, A) bool: agent 0."""
+    return (torch.arange(kind.shape[1], device=kind.device) == 0).expand_as(kind)
+
+
+def lane_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
+    """Centreline points and headings in the frame of the piece, junction flag, and the map below: (B, L, F)."""
+    lanes, pose = scene.lanes, graph.lane_pose
+    points_m = rotate(lanes.position_m - pose[..., None, :2], -pose[..., None, 2]) / 10
+    turn_rad = lanes.yaw_rad - pose[..., None, 2]
+    shape = torch.cat([points_m, torch.stack([turn_rad.cos(), turn_rad.sin()], -1)], dim=-1).flatten(2)
+    return torch.cat([shape, lanes.in_junction[..., None].to(shape.dtype), sample(bev, pose[..., :2])], dim=-1)
+
+
+def element_features(scene: Scene, graph: SceneGraph) -> Tensor:
+    """Polyline points in the frame of the element, and its kind: (B, E, F)."""
+    elements, pose = scene.elements, graph.element_pose
+    points_m = rotate(elements.position_m - pose[..., None, :2], -pose[..., None, 2]) / 10
+    kinds = torch.stack([elements.kind == k for k in range(len(ELEMENTS))], dim=-1)
+    return torch.cat([points_m.flatten(2), kinds.to(points_m.dtype)], dim=-1)
+
+
+def _embed(features: int, width: int) -> nn.Sequential:
+    return nn.Sequential(nn.Linear(features, width), nn.ReLU(), nn.Linear(width, width), nn.LayerNorm(width))

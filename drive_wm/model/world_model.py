@@ -1,0 +1,124 @@
+"""WorldModel: encode, step, decode, imagine."""
+
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import Tensor, nn
+
+from drive_wm.graph import nearest_others, scene_graph
+from drive_wm.model.bev_encoder import BevConfig, BevEncoder
+from drive_wm.model.dynamics import MIN_SPREAD_M, Context, Dynamics, DynamicsConfig, Latent, ahead, box_pose
+from drive_wm.model.relation import Refine
+from drive_wm.model.scene_encoder import EncoderConfig, SceneEncoder
+from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.scene import Scene, SceneConfig
+from drive_wm.structs import TensorStruct
+
+
+@dataclass(frozen=True)
+class ModelConfig:
+    bev: BevConfig = field(default_factory=BevConfig)
+    encoder: EncoderConfig = field(default_factory=EncoderConfig)
+    dynamics: DynamicsConfig = field(default_factory=DynamicsConfig)
+    scene: SceneConfig = field(default_factory=SceneConfig)
+    message_passing: bool = False  # run relations over the ragged graph instead of fixed lists; same weights, same result
+
+
+@dataclass(frozen=True)
+class Step(TensorStruct):
+    """One imagined instant: boxes of every agent, their spread, and how likely each joint mode is."""
+
+    position_m: Tensor  # (B, K, M, A, 2) box centre
+    yaw_rad: Tensor  # (B, K, M, A)
+    velocity_mps: Tensor  # (B, K, M, A, 2)
+    spread_m: Tensor  # (B, K, M, A, 2) standard deviation along and across the heading
+    mode_logits: Tensor  # (B, M)
+
+
+class WorldModel(nn.Module):
+    """State and action -> next state, learned from logs; everything in the ego frame of t = 0."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        sizes, width = config.scene, config.dynamics.width
+        self.bev = BevEncoder(config.bev)
+        self.scene = SceneEncoder(config.encoder, config.bev.width, sizes.history, sizes.lane_points, sizes.element_points)
+        self.dynamics = Dynamics(config.dynamics, config.bev.width)
+        self.modes = nn.Parameter(torch.randn(config.dynamics.modes, width))
+        self.start = nn.Sequential(nn.Linear(config.encoder.width, width), Refine(width))
+        self.start_norm = nn.LayerNorm(width)
+        self.rank = nn.Sequential(nn.Linear(2 * config.encoder.width, width), nn.ReLU(), nn.Linear(width, len(self.modes)))
+
+    def encode(self, scene: Scene) -> Latent:
+        """The scene now, K = 1, before any plan."""
+        graph = scene_graph(scene, self.config.encoder.neighbours)
+        bev = self.bev(scene)
+        agents = self.scene(scene, graph, bev, self.config.message_passing)
+        first = torch.arange(agents.shape[1], device=agents.device) == 0
+        centre_m = torch.where(first, scene.ego_centre_m[:, None], 0.0)
+        context = Context(
+            bev=bev,
+            start_pose=ahead(graph.agent_pose, -centre_m),
+            centre_m=centre_m,
+            size_m=scene.tracks.size_m,
+            kind=scene.tracks.kind,
+            valid=graph.agent_valid,
+            neighbours=nearest_others(graph.agent_pose[..., :2], graph.agent_valid, self.config.dynamics.neighbours),
+            mode_logits=self._mode_logits(agents, graph.agent_valid),
+        )
+        hidden = self.start_norm(self.start(agents)[:, None] + self.modes[:, None])[:, None]
+        zeros = torch.zeros_like(hidden[..., :1])
+        return Latent(
+            pose=context.start_pose[:, None, None] + zeros,
+            velocity_mps=scene.tracks.velocity_mps[:, None, None, :, -1] + zeros,
+            hidden=hidden,
+            variance_m2=zeros + torch.full_like(hidden[..., :2], MIN_SPREAD_M**2),
+            context=context,
+        )
+
+    def step(self, latent: Latent, action: Tensor | None) -> Latent:
+        """Half a second later, after the ego's action (B, K, 2) accel_mps2, curvature_per_m; None: the ego acts by itself."""
+        return self.dynamics(latent, action, self.config.message_passing)  # type: ignore[no-any-return]
+
+    def decode(self, latent: Latent) -> Step:
+        """What a latent says of the world."""
+        shown = latent.context.valid[:, None, None, :, None].to(latent.pose.dtype)
+        box = box_pose(latent) * shown
+        spread_m = latent.variance_m2.sqrt() * shown
+        return Step(box[..., :2], box[..., 2], latent.velocity_mps * shown, spread_m, latent.context.mode_logits)
+
+    def imagine(self, scene: Scene, plans: Plans | None = None, steps: int | None = None) -> Rollouts:
+        """Roll the scene forward once per plan and mode.
+
+        Without plans (K = 1) the ego is imagined like any other agent, for `steps` (default: the length of a Future).
+        """
+        latent = _per_plan(self.encode(scene), plans.action.shape[1]) if plans else self.encode(scene)
+        actions: tuple[Tensor | None, ...] = (
+            plans.action.unbind(dim=2) if plans else (None,) * (steps or self.config.scene.future)
+        )
+        imagined = []
+        for action in actions:
+            latent = self.step(latent, action)
+            imagined.append(self.decode(latent))
+        return Rollouts(
+            position_m=torch.stack([s.position_m for s in imagined], dim=4),
+            yaw_rad=torch.stack([s.yaw_rad for s in imagined], dim=4),
+            velocity_mps=torch.stack([s.velocity_mps for s in imagined], dim=4),
+            spread_m=torch.stack([s.spread_m for s in imagined], dim=4),
+            mode_logits=latent.context.mode_logits,
+            size_m=latent.context.size_m,
+            valid=latent.context.valid,
+        )
+
+    def _mode_logits(self, agents: Tensor, valid: Tensor) -> Tensor:
+        """How likely each joint mode is (B, M), from all agents together and from the ego."""
+        shown = valid[..., None].to(agents.dtype)
+        mean = (agents * shown).sum(1) / shown.sum(1).clamp(min=1)
+        return self.rank(torch.cat([mean, agents[:, 0] * shown[:, 0]], dim=-1))  # type: ignore[no-any-return]
+
+
+def _per_plan(latent: Latent, plans: int) -> Latent:
+    """Give each of K plans its own copy of the start."""
+    start = {name: getattr(latent, name) for name in ("pose", "velocity_mps", "hidden", "variance_m2")}
+    return replace(latent, **{name: value.expand(-1, plans, -1, -1, -1) for name, value in start.items()})
