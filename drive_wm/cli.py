@@ -4,7 +4,7 @@ Every command imports its part when it runs, so that `drive-wm --help` is quick 
 installed troubles nobody who does not use it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -46,7 +47,7 @@ bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
-Root = Annotated[Path, typer.Option(help="Folder of the data set: for nuScenes, the one that holds maps/ and v1.0-*/.")]
+Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds maps/ and v1.0-*/.")]
 Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
 Caches = Annotated[list[Path], typer.Option("--cache", help="Folder that `drive-wm prepare` wrote; repeat to join several.")]
 Weights = Annotated[str, typer.Option(help="A checkpoint's path, or `synthetic` for the shipped weights.")]
@@ -61,6 +62,15 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
     except KeyboardInterrupt:
         complaints.print(f"Interrupted. {how_to_go_on}", highlight=False)
         raise typer.Exit(130) from None
+
+
+@contextmanager
+def progress(title: str) -> Iterator[Callable[[int, str], None]]:
+    """A line with count, time and last note, moved on by calling report(count, note)."""
+    columns = (SpinnerColumn(), "{task.description}", "{task.completed:.0f} done", TimeElapsedColumn(), "{task.fields[note]}")
+    with Progress(*columns, console=complaints) as bar:
+        task = bar.add_task(title, total=None, note="")
+        yield lambda count, note: bar.update(task, completed=count, note=escape(note))
 
 
 def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
@@ -84,6 +94,40 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for the report and the b
     from drive_wm.demo import run
 
     run(out)
+
+
+@app.command()
+def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
+    """Say what is installed, what a nuScenes folder lacks and where to get it; status 1 where something needed is missing."""
+    from drive_wm.datasets.doctor import diagnose, healthy
+
+    findings = diagnose(root, version)
+    table = Table("", "what", "found", "to do")
+    for finding in findings:
+        mark = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.required else "[yellow]optional[/]"
+        table.add_row(mark, escape(finding.name), escape(finding.found), escape(finding.to_do))
+    screen.print(table)
+    raise typer.Exit(0 if healthy(findings) else 1)
+
+
+@app.command()
+def prepare(
+    out: Annotated[Path, typer.Option(help="Folder to write; running again goes on where it stopped.")],
+    data: Annotated[str, typer.Option(help="nuscenes, or sumo for traffic simulated here.")] = "nuscenes",
+    root: Root = None,
+    version: Version = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="nuscenes: the split's name.")] = "train",
+    scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
+    seed: Annotated[int, typer.Option(help="sumo: first seed.")] = 0,
+) -> None:
+    """Read a data source once and write a cache, from which everything else reads."""
+    from drive_wm.datasets.prepare import Request, prepare
+    from drive_wm.scene import SceneConfig
+
+    request = Request(root, version, split, scenes, seed)
+    with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
+        manifest = prepare(data, request, out, SceneConfig(), report)
+    screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
 
 
 if __name__ == "__main__":

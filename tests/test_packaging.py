@@ -32,8 +32,8 @@ print(json.dumps({"home": drive_wm.__file__, "samples": len(samples)}))
 """
 
 READ_WEIGHTS = """
-from drive_wm.checkpoint import load
-load("synthetic")
+from drive_wm.checkpoint import load_weights
+load_weights("synthetic")
 """
 
 
