@@ -36,7 +36,7 @@ TINY = Config(
     model=ModelConfig(
         bev=BevConfig(width=8, blocks=1),
         encoder=EncoderConfig(width=16, layers=1, neighbours=4),
-        dynamics=DynamicsConfig(width=16, modes=2, neighbours=3),
+        dynamics=DynamicsConfig(width=16, message_width=8, modes=2, neighbours=3),
     ),
     train=TrainConfig(epochs=2, batch=8),
 )

@@ -20,8 +20,9 @@ STEP_FEATURES = 2 + 2 + 2  # velocity, displacement since the start, heading sin
 @dataclass(frozen=True)
 class DynamicsConfig:
     width: int = 64
+    message_width: int = 32  # messages are most of the memory traffic of an imagined step
     modes: int = 6
-    neighbours: int = 6  # the ego and the five nearest others, chosen once
+    neighbours: int = 5  # the ego and the four nearest others, chosen once
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class Dynamics(nn.Module):
     def __init__(self, config: DynamicsConfig, bev_width: int) -> None:
         super().__init__()
         self.sense = nn.Linear(STEP_FEATURES + 3 * bev_width, config.width)
-        self.relation = Relation(config.width, RELATIVE_FEATURES + 2)
+        self.relation = Relation(config.width, RELATIVE_FEATURES + 2, config.message_width)
         self.refine = Refine(config.width)
         self.norm = nn.LayerNorm(config.width)
         self.act = nn.Linear(config.width, 4)

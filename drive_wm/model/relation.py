@@ -10,14 +10,15 @@ from torch_geometric.nn import MessagePassing
 
 
 class Relation(MessagePassing):  # type: ignore[misc]
-    """Senders to receivers along one kind of edge."""
+    """Senders to receivers along one kind of edge; messages may be narrower than the nodes."""
 
-    def __init__(self, width: int, edge_features: int) -> None:
+    def __init__(self, width: int, edge_features: int, message_width: int | None = None) -> None:
         super().__init__(aggr="max")
-        self.receive = nn.Linear(width, width)
-        self.send = nn.Linear(width, width, bias=False)
-        self.relate = nn.Linear(edge_features, width, bias=False)
-        self.out = nn.Linear(width, width)
+        message_width = message_width or width
+        self.receive = nn.Linear(width, message_width)
+        self.send = nn.Linear(width, message_width, bias=False)
+        self.relate = nn.Linear(edge_features, message_width, bias=False)
+        self.out = nn.Linear(message_width, width)
 
     def forward(self, x: Tensor | tuple[Tensor, Tensor], edge_index: Tensor, edge_attr: Tensor) -> Tensor:
         """Message passing over a ragged batch: senders (S, D), receivers (R, D), edges (2, E), (E, F) -> (R, D)."""

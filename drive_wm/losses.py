@@ -1,0 +1,59 @@
+"""Losses of imagined rollouts against what happened: likelihood of the best joint mode, and of naming that mode."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from drive_wm.geometry import rotate
+from drive_wm.rollouts import Rollouts
+from drive_wm.scene import Future
+from drive_wm.structs import TensorStruct
+
+NAME_WEIGHT = 0.2
+ALONE_WEIGHT = 0.5  # share of the loss in which each agent takes its own best mode, which keeps the modes apart
+
+
+@dataclass(frozen=True)
+class Losses(TensorStruct):
+    """One value per scene; scenes without any future agent count 0."""
+
+    joint: Tensor  # (B,) negative log-likelihood per agent-step of the best joint mode
+    alone: Tensor  # (B,) the same with the best mode chosen per agent
+    name: Tensor  # (B,) cross-entropy of the best joint mode
+    displacement_m: Tensor  # (B,) mean displacement of the best joint mode, for the log
+
+    @property
+    def total(self) -> Tensor:
+        """Scalar that training minimises."""
+        return (self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name).mean()
+
+
+def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
+    """Negative log-likelihood (B, K, M, A, T) of the true box centres, along and across the imagined heading.
+
+    Laplace with scale b = spread / sqrt(2): log(2 b) + |error| / b, summed over the two axes.
+    """
+    error_m = future.tracks.position_m[:, None, None] - rollouts.position_m
+    error_m = rotate(error_m, -rollouts.yaw_rad.detach())
+    scale_m = rollouts.spread_m.clamp(min=1e-2) / 2**0.5
+    return ((2 * scale_m).log() + error_m.abs() / scale_m).sum(-1)
+
+
+def rollout_losses(rollouts: Rollouts, future: Future, count: Tensor) -> Losses:
+    """Losses of the first plan's rollouts; count (B, A) says which agents are to be explained."""
+    steps = future.tracks.valid & count[..., None]  # (B, A, T)
+    weight = steps.to(rollouts.position_m.dtype)
+    per_agent = (laplace_nll(rollouts, future)[:, 0] * weight[:, None]).sum(-1)  # (B, M, A)
+    total = weight.sum((1, 2)).clamp(min=1)
+    joint = per_agent.sum(-1) / total[:, None]
+    best = joint.argmin(dim=1)
+    error_m = (future.tracks.position_m[:, None] - rollouts.position_m[:, 0]).square().sum(-1).add(1e-6).sqrt()
+    displacement_m = (error_m * weight[:, None]).sum((2, 3)) / total[:, None]
+    row = torch.arange(len(best), device=best.device)
+    return Losses(
+        joint=joint[row, best],
+        alone=per_agent.amin(dim=1).sum(-1) / total,
+        name=torch.nn.functional.cross_entropy(rollouts.mode_logits, best, reduction="none"),
+        displacement_m=displacement_m[row, best].detach(),
+    )

@@ -1,0 +1,205 @@
+"""Training from caches alone, with Lightning: resumable, one `_losses` for training and validation."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from drive_wm.checkpoint import Origin, load_weights, save_weights
+from drive_wm.config import Config, preset
+from drive_wm.datasets.cache import Cache, open_cache
+from drive_wm.errors import InputError
+from drive_wm.kinematics import follow, roll
+from drive_wm.losses import Losses, rollout_losses
+from drive_wm.model.world_model import WorldModel
+from drive_wm.rollouts import Plans
+from drive_wm.scene import Future, Scene, ego_speed_mps
+from drive_wm.structs import cat
+
+Batch = tuple[Scene, Future]
+LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
+HELD_OUT = 10  # every tenth log is kept for validation
+
+
+class Samples(Dataset[Batch]):
+    """Scenes of some logs of several caches that have a future to learn from."""
+
+    def __init__(self, caches: Sequence[Cache], validation: bool) -> None:
+        self.caches = caches
+        self.places: list[tuple[int, int]] = []
+        log_number = 0
+        for c, cache in enumerate(caches):
+            first = 0
+            for shard in cache.manifest.shards:
+                if (log_number % HELD_OUT == HELD_OUT - 1) == validation:
+                    self.places += [(c, first + step) for step in range(shard.keyframes - 1)]
+                first += shard.keyframes
+                log_number += 1
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, i: int) -> Batch:
+        c, j = self.places[i]
+        return self.caches[c].sample(j)
+
+
+def collate(batch: list[Batch]) -> Batch:
+    return cat([scene for scene, _ in batch]), cat([future for _, future in batch])
+
+
+def logged_plan(scene: Scene, future: Future) -> Plans:
+    """The path that the ego really took, as the one candidate (K = 1); after its log ends the ego stays."""
+    last = torch.cummax(torch.where(future.ego_valid, torch.arange(1, future.ego_valid.shape[1] + 1), 0), dim=1).values
+    path = torch.cat([torch.zeros_like(future.ego_pose[:, :1]), future.ego_pose], dim=1)
+    targets_m = torch.gather(path, 1, last[..., None].expand(-1, -1, 3))[:, None, :, :2]
+    pose, speed_mps = torch.zeros(len(last), 1, 3), ego_speed_mps(scene)[:, None]
+    action = follow(pose, speed_mps, targets_m)
+    return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones(len(last), 1, dtype=torch.bool))
+
+
+def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
+    """Drop the lanes of some scenes and the raster of others, as some sources do."""
+    keep_lanes = torch.rand(len(scene.has_lanes), generator=random) >= share
+    keep_raster = torch.rand(len(scene.has_raster), generator=random) >= share
+    lanes = replace(scene.lanes, valid=scene.lanes.valid & keep_lanes[:, None])
+    elements = replace(scene.elements, valid=scene.elements.valid & keep_lanes[:, None])
+    return replace(
+        scene,
+        lanes=lanes,
+        elements=elements,
+        has_lanes=scene.has_lanes & keep_lanes,
+        has_raster=scene.has_raster & keep_raster,
+    )
+
+
+class Training(lightning.LightningModule):
+    """The world model with its optimiser."""
+
+    def __init__(self, config: Config, model: WorldModel) -> None:
+        super().__init__()
+        self.train_config = config.train
+        self.model = model
+
+    def _losses(self, batch: Batch, free_ego: bool) -> Losses:
+        scene, future = batch
+        if free_ego:
+            return rollout_losses(self.model.imagine(scene), future, self._alive(scene))
+        others = self._alive(scene) & (torch.arange(scene.tracks.kind.shape[1], device=self.device) > 0)
+        return rollout_losses(self.model.imagine(scene, logged_plan(scene, future)), future, others)
+
+    @staticmethod
+    def _alive(scene: Scene) -> Tensor:
+        return scene.tracks.valid[..., -1]
+
+    def training_step(self, batch: Batch, index: int) -> Tensor:
+        # Seeded by the step, so that a resumed run draws what the uninterrupted one would have drawn.
+        random = torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + self.global_step)
+        scene, future = batch
+        scene = without_map(scene, self.train_config.map_dropout, random)
+        free_ego = bool(torch.rand((), generator=random) < self.train_config.free_ego)
+        losses = self._losses((scene, future), free_ego)
+        if not bool(losses.total.isfinite()):
+            raise InputError(f"The loss is {losses.total.item()} at step {self.global_step}; lower train.learning_rate.")
+        self._log_losses("train", losses)
+        return losses.total
+
+    def validation_step(self, batch: Batch, index: int) -> None:
+        self._log_losses("val", self._losses(batch, free_ego=True))
+
+    def _log_losses(self, stage: str, losses: Losses) -> None:
+        values = {name: getattr(losses, name).mean() for name in ("joint", "alone", "name", "displacement_m")}
+        self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, batch_size=len(losses.joint))
+        self.log(f"{stage}/loss", losses.total, prog_bar=True, batch_size=len(losses.joint))
+
+    def configure_optimizers(self) -> dict[str, object]:
+        optimizer = torch.optim.AdamW(
+            self.model.parameters(), lr=self.train_config.learning_rate, weight_decay=self.train_config.weight_decay
+        )
+        steps = max(int(self.trainer.estimated_stepping_batches), 2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.train_config.learning_rate, total_steps=steps)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+class ReshuffleByEpoch(Callback):
+    """Orders every epoch by its own number: the same order in a resumed run."""
+
+    def __init__(self, random: torch.Generator, seed: int) -> None:
+        self.random, self.seed = random, seed
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        self.random.manual_seed(self.seed * 1_000_003 + trainer.current_epoch)
+
+
+def train(
+    caches: Sequence[Path],
+    preset_name: str,
+    out: Path,
+    overrides: Sequence[str] = (),
+    resume: bool = False,
+    init: str | None = None,
+    leave_out: Sequence[str] = (),
+    command: str = "",
+) -> Path:
+    """Train on caches and write out/weights.safetensors; returns its path.
+
+    `init` starts from existing weights, `leave_out` names logs that are never seen. A run that was stopped goes on from
+    its last finished epoch with `resume`.
+    """
+    config = preset(preset_name, overrides)
+    last = out / "checkpoints" / "last.ckpt"
+    if last.exists() and not resume:
+        raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
+    opened = [open_cache(path).without(leave_out) for path in caches]
+    settings = config.train
+    lightning.seed_everything(settings.seed, verbose=False)
+    model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
+    order = torch.Generator()
+    data, held_out = Samples(opened, validation=False), Samples(opened, validation=True)
+    if not len(data):
+        raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
+    common = {"batch_size": settings.batch, "collate_fn": collate, "num_workers": settings.workers}
+    trainer = lightning.Trainer(
+        default_root_dir=out,
+        max_epochs=settings.epochs,
+        gradient_clip_val=settings.gradient_clip,
+        logger=TensorBoardLogger(out, name="log", version=""),
+        callbacks=[
+            ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
+            ReshuffleByEpoch(order, settings.seed),
+            TQDMProgressBar(),
+        ],
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
+    trainer.fit(
+        Training(config, model.train()),
+        DataLoader(data, shuffle=True, generator=order, **common),
+        DataLoader(held_out, **common) if len(held_out) else None,
+        ckpt_path=str(last) if resume and last.exists() else None,
+        weights_only=True,
+    )
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    path = out / "weights.safetensors"
+    save_weights(model, _origin(opened, init, command), path)
+    return path
+
+
+def _origin(caches: Sequence[Cache], init: str | None, command: str) -> Origin:
+    settings = [cache.manifest.settings for cache in caches]
+    trained_on = tuple(
+        f"{s.source} {s.version} {s.split} ({len(cache)} logs)" for s, cache in zip(settings, caches, strict=True)
+    )
+    licences = [LICENCES[s.source] for s in settings if s.source in LICENCES]
+    if init:
+        before = load_weights(init)[1]
+        trained_on = before.trained_on + trained_on
+        licences += [before.licence] if before.licence != "Apache-2.0" else []
+    return Origin(trained_on, command, licences[0] if licences else "Apache-2.0")
