@@ -4,6 +4,8 @@ Every command imports its part when it runs, so that `drive-wm --help` is quick 
 installed troubles nobody who does not use it.
 """
 
+import shlex
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -128,6 +130,26 @@ def prepare(
     with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
         manifest = prepare(data, request, out, SceneConfig(), report)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
+
+
+@app.command()
+def train(
+    cache: Caches,
+    out: Annotated[Path, typer.Option(help="Folder of the run: weights, checkpoints, TensorBoard log.")],
+    preset: Annotated[str, typer.Option(help="tiny (seconds on a CPU) or base.")] = "base",
+    overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="train.epochs=5, for example.")] = None,
+    init: Annotated[str | None, typer.Option(help="Start from these weights: a path, or `synthetic`.")] = None,
+    leave_out: Annotated[list[str] | None, typer.Option(help="Name of a drive never to train on; repeatable.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
+) -> None:
+    """Train the world model on caches; writes OUT/weights.safetensors."""
+    from drive_wm.train import train
+
+    command = shlex.join(["drive-wm", *sys.argv[1:]])
+    go_on = command if resume else f"{command} --resume"
+    with interruptible(f"Go on with: {go_on}"):
+        path = train(cache, preset, out, overrides or [], resume, init, leave_out or [], command)
+    screen.print(f"Weights: {path}", highlight=False)
 
 
 if __name__ == "__main__":
