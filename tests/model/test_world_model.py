@@ -1,0 +1,192 @@
+"""Laws of the world model: invariance, causality, permutation, padding, two executions of one graph."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import shapely
+import torch
+from torch.testing import assert_close
+
+from drive_wm.config import TINY
+from drive_wm.geometry import compose
+from drive_wm.kinematics import roll
+from drive_wm.log import Log, empty_map
+from drive_wm.model.world_model import WorldModel
+from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.scene import Scene, SceneConfig, ego_speed_mps
+from drive_wm.scene_at import scene_at
+from drive_wm.structs import cat, from_tensors, tensors
+
+STEP = 6
+POSITIONS = ("position_m", "yaw_rad", "velocity_mps", "spread_m", "mode_logits")
+
+
+@pytest.fixture(scope="module")
+def model() -> WorldModel:
+    torch.manual_seed(0)
+    model = WorldModel(TINY.model)
+    # An untrained model moves nobody: the laws must hold for one that does.
+    torch.nn.init.normal_(model.dynamics.act.weight, std=0.5)
+    return model.eval()
+
+
+@pytest.fixture(scope="module")
+def plans(crossroads_scene: Scene) -> Plans:
+    """Three plans: keep on, brake, steer left."""
+    action = torch.tensor([[0.0, 0.0], [-3.0, 0.0], [0.5, 0.03]])[None, :, None].expand(1, 3, 12, 2)
+    return plans_of(action, crossroads_scene)
+
+
+def plans_of(action: torch.Tensor, scene: Scene) -> Plans:
+    pose, speed_mps = torch.zeros(*action.shape[:2], 3), ego_speed_mps(scene)[:, None].expand(action.shape[:2])
+    return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones(action.shape[:2], dtype=torch.bool))
+
+
+def moved(log: Log, global_from_old: torch.Tensor) -> Log:
+    """The same drive in a world that is turned and shifted."""
+    pose = global_from_old.double()
+
+    def points(xy: np.ndarray) -> np.ndarray:
+        flat = torch.as_tensor(xy).reshape(-1, 2)
+        there = compose(pose.expand(len(flat), 3), torch.cat([flat, torch.zeros(len(flat), 1)], dim=1))
+        return there[:, :2].reshape(xy.shape).numpy()
+
+    geometry = {
+        name: shapely.transform(value, points) for name, value in vars(log.map).items() if isinstance(value, shapely.Geometry)
+    }
+    seen = log.valid[..., None]
+    return replace(
+        log,
+        ego_pose=compose(pose.expand(len(log.ego_pose), 3), torch.as_tensor(log.ego_pose)).numpy(),
+        position_m=np.where(seen, points(log.position_m), 0.0),
+        yaw_rad=np.where(log.valid, log.yaw_rad + float(pose[2]), 0.0),
+        map=replace(log.map, **geometry),
+        route=shapely.transform(log.route, points),
+    )
+
+
+@pytest.mark.parametrize("pose", [(250.0, -1300.0, 0.0), (0.0, 0.0, 2.1), (1800.0, 900.0, -1.3)])
+def test_turning_and_shifting_the_world_changes_nothing(
+    model: WorldModel, crossroads_log: Log, plans: Plans, pose: tuple[float, float, float]
+) -> None:
+    here, _ = scene_at(crossroads_log, STEP)
+    there, _ = scene_at(moved(crossroads_log, torch.tensor(pose)), STEP)
+    with torch.no_grad():
+        assert_same(model.imagine(there, plans), model.imagine(here, plans), 1e-4)
+
+
+@pytest.mark.parametrize("step", [0, 3, 7])
+def test_agents_never_see_the_plan_ahead(model: WorldModel, crossroads_scene: Scene, plans: Plans, step: int) -> None:
+    """Plans that are equal up to step t give equal agents up to step t + 1, bit for bit."""
+    action = plans.action.clone()
+    action[:, :, step:] = torch.tensor([1.5, -0.05])
+    other = plans_of(action, crossroads_scene)
+    with torch.no_grad():
+        a, b = model.imagine(crossroads_scene, plans), model.imagine(crossroads_scene, other)
+    for name in ("position_m", "yaw_rad", "velocity_mps", "spread_m"):
+        # Rollout index t holds the state after t + 1 actions.
+        before = (slice(None),) * 3 + (slice(1, None), slice(0, step + 1))
+        assert torch.equal(getattr(a, name)[before], getattr(b, name)[before]), name
+    assert not torch.equal(a.position_m[:, :, :, 0], b.position_m[:, :, :, 0])
+
+
+def test_agents_react_to_the_plan(model: WorldModel, crossroads_scene: Scene, plans: Plans) -> None:
+    with torch.no_grad():
+        imagined = model.imagine(crossroads_scene, plans)
+    others_m = imagined.position_m[0, :, :, 1:, -1]
+    assert (others_m[0] - others_m[1]).abs().max() > 1e-3
+
+
+def test_the_order_of_agents_does_not_matter(model: WorldModel, crossroads_scene: Scene, plans: Plans) -> None:
+    count = crossroads_scene.tracks.kind.shape[1]
+    order = torch.cat(
+        [torch.zeros(1, dtype=torch.long), 1 + torch.randperm(count - 1, generator=torch.Generator().manual_seed(3))]
+    )
+    shuffled = replace(crossroads_scene, tracks=crossroads_scene.tracks.map(lambda x: x[:, order]))
+    with torch.no_grad():
+        a, b = model.imagine(crossroads_scene, plans), model.imagine(shuffled, plans)
+    for name in ("position_m", "yaw_rad", "velocity_mps", "spread_m"):
+        assert_close(getattr(b, name), getattr(a, name)[:, :, :, order], atol=1e-4, rtol=0)
+
+
+def test_more_padding_changes_nothing(model: WorldModel, crossroads_log: Log, plans: Plans) -> None:
+    padded, _ = scene_at(crossroads_log, STEP, SceneConfig(agents=45, lanes=140, elements=80))
+    scene, _ = scene_at(crossroads_log, STEP)
+    with torch.no_grad():
+        a, b = model.imagine(scene, plans), model.imagine(padded, plans)
+    agents = scene.tracks.kind.shape[1]
+    for name in ("position_m", "yaw_rad", "velocity_mps", "spread_m"):
+        assert_close(getattr(b, name)[:, :, :, :agents], getattr(a, name), atol=1e-5, rtol=0)
+    assert_close(b.mode_logits, a.mode_logits, atol=1e-5, rtol=0)
+    assert not b.valid[:, agents:].any()
+
+
+def test_message_passing_equals_dense_gather(model: WorldModel, crossroads_batch: Scene) -> None:
+    ragged = WorldModel(replace(TINY.model, message_passing=True)).eval()
+    ragged.load_state_dict(model.state_dict())
+    action = torch.tensor([[0.3, 0.01], [-2.0, 0.0]])[None, :, None].expand(len(crossroads_batch.command), 2, 12, 2)
+    plans = plans_of(action, crossroads_batch)
+    with torch.no_grad():
+        assert_same(ragged.imagine(crossroads_batch, plans), model.imagine(crossroads_batch, plans), 1e-5)
+
+
+def test_a_batch_equals_its_scenes(model: WorldModel, crossroads_batch: Scene) -> None:
+    with torch.no_grad():
+        together = model.imagine(crossroads_batch)
+        alone = cat([model.imagine(crossroads_batch[b : b + 1]) for b in range(len(crossroads_batch.command))])
+    assert_same(together, alone, 1e-4)
+
+
+def emptied(scene: Scene, what: str) -> Scene:
+    if what == "full padding":
+        return from_tensors(Scene, {name: torch.zeros_like(x) for name, x in tensors(scene).items()})
+    if what in ("no other agent", "one other agent"):
+        keep = torch.arange(scene.tracks.kind.shape[1]) <= (1 if what == "one other agent" else 0)
+        return replace(scene, tracks=scene.tracks.map(lambda x: x * keep.reshape(1, -1, *[1] * (x.ndim - 2))))
+    return scene
+
+
+@pytest.mark.parametrize("message_passing", [False, True])
+@pytest.mark.parametrize("what", ["no other agent", "one other agent", "no map", "full padding"])
+def test_outputs_and_gradients_stay_finite(crossroads_log: Log, what: str, message_passing: bool) -> None:
+    log = replace(crossroads_log, map=empty_map()) if what == "no map" else crossroads_log
+    scene = emptied(scene_at(log, STEP)[0], what)
+    model = WorldModel(replace(TINY.model, message_passing=message_passing))
+    imagined = model.imagine(scene)
+    sum(getattr(imagined, name).square().sum() for name in POSITIONS).backward()
+    for name in POSITIONS:
+        assert getattr(imagined, name).isfinite().all(), name
+    for name, parameter in model.named_parameters():
+        assert parameter.grad is None or parameter.grad.isfinite().all(), name
+
+
+def test_the_ego_follows_its_plan(model: WorldModel, crossroads_scene: Scene, plans: Plans) -> None:
+    with torch.no_grad():
+        imagined = model.imagine(crossroads_scene, plans)
+    heading = torch.stack([plans.pose[..., 2].cos(), plans.pose[..., 2].sin()], dim=-1)
+    centre_m = plans.pose[..., :2] + crossroads_scene.ego_centre_m[:, None, None, None] * heading
+    for mode in range(imagined.position_m.shape[2]):
+        assert_close(imagined.position_m[:, :, mode, 0], centre_m, atol=1e-4, rtol=0)
+        assert_close(imagined.yaw_rad[:, :, mode, 0], plans.pose[..., 2], atol=1e-5, rtol=0)
+
+
+def test_padding_is_zero_in_the_result(model: WorldModel, crossroads_scene: Scene) -> None:
+    with torch.no_grad():
+        imagined = model.imagine(crossroads_scene)
+    absent = ~imagined.valid[0]
+    assert absent.any()
+    assert imagined.position_m[:, :, :, absent].abs().max() == 0
+
+
+def test_a_minute_of_imagination_stays_finite(model: WorldModel, crossroads_scene: Scene) -> None:
+    with torch.no_grad():
+        imagined = model.imagine(crossroads_scene, steps=120)
+    assert imagined.position_m.shape[-2] == 120
+    assert all(getattr(imagined, name).isfinite().all() for name in POSITIONS)
+
+
+def assert_same(a: Rollouts, b: Rollouts, tolerance: float) -> None:
+    for name, value in tensors(a).items():
+        other = tensors(b)[name]
+        assert_close(value, other, atol=tolerance, rtol=0, msg=lambda text, name=name: f"{name}: {text}")

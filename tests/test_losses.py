@@ -1,0 +1,66 @@
+"""Losses against values worked by hand."""
+
+from dataclasses import replace
+from math import log, sqrt
+
+import pytest
+import torch
+
+from drive_wm.losses import laplace_nll, rollout_losses
+from drive_wm.rollouts import Rollouts
+from drive_wm.scene import Future, Tracks
+
+
+def rollouts(position_m: torch.Tensor, yaw_rad: float = 0.0, spread_m: float = sqrt(2)) -> Rollouts:
+    """One scene, one plan; position_m is (M, A, T, 2)."""
+    p = position_m[None, None]
+    spread = torch.full_like(p, spread_m)
+    yaw = torch.full(p.shape[:-1], yaw_rad)
+    size = torch.ones(1, p.shape[3], 2)
+    return Rollouts(p, yaw, torch.zeros_like(p), spread, torch.zeros(1, p.shape[2]), size, torch.ones(1, p.shape[3]).bool())
+
+
+def future(position_m: torch.Tensor) -> Future:
+    """position_m is (A, T, 2)."""
+    p = position_m[None]
+    a, t = p.shape[1:3]
+    tracks = Tracks(
+        p, torch.zeros(1, a, t), torch.zeros_like(p), torch.ones(1, a, 2), torch.zeros(1, a).long(), torch.ones(1, a, t).bool()
+    )
+    return Future(tracks, torch.zeros(1, t, 3), torch.ones(1, t).bool())
+
+
+def test_likelihood_by_hand() -> None:
+    """Spread sqrt(2) is scale 1: 2 log 2 + |dx| + |dy|."""
+    nll = laplace_nll(rollouts(torch.zeros(1, 1, 1, 2)), future(torch.tensor([[[3.0, -1.0]]])))
+    assert nll.item() == pytest.approx(2 * log(2) + 4)
+
+
+def test_likelihood_is_measured_along_the_imagined_heading() -> None:
+    wide = rollouts(torch.zeros(1, 1, 1, 2), yaw_rad=torch.pi / 2)
+    wide = replace(wide, spread_m=torch.tensor([sqrt(2) * 4, sqrt(2)]).expand(1, 1, 1, 1, 1, 2))
+    nll = laplace_nll(wide, future(torch.tensor([[[0.0, 4.0]]])))  # 4 m ahead, where the scale is 4
+    assert nll.item() == pytest.approx(log(8) + log(2) + 1, abs=1e-5)
+
+
+def test_the_best_joint_mode_is_taken_for_the_scene_and_per_agent() -> None:
+    """Mode 0 errs by 0 and 2 m, mode 1 by 1.5 and 0 m: jointly mode 1 is better, alone each agent has a perfect one."""
+    modes = torch.tensor([[[[0.0, 0.0]], [[2.0, 0.0]]], [[[1.5, 0.0]], [[0.0, 0.0]]]])
+    losses = rollout_losses(rollouts(modes), future(torch.zeros(2, 1, 2)), torch.ones(1, 2).bool())
+    assert losses.joint.item() == pytest.approx(2 * log(2) + 0.75)
+    assert losses.alone.item() == pytest.approx(2 * log(2))
+    assert losses.name.item() == pytest.approx(log(2))
+    assert losses.displacement_m.item() == pytest.approx(0.75, abs=1e-2)
+
+
+def test_agents_that_do_not_count_and_steps_that_were_not_seen_change_nothing() -> None:
+    truth = future(torch.tensor([[[0.0, 0.0], [9.0, 9.0]], [[5.0, 5.0], [5.0, 5.0]]]))
+    truth = replace(truth, tracks=replace(truth.tracks, valid=torch.tensor([[[True, False], [True, True]]])))
+    losses = rollout_losses(rollouts(torch.zeros(1, 2, 2, 2)), truth, torch.tensor([[True, False]]))
+    assert losses.joint.item() == pytest.approx(2 * log(2))
+
+
+def test_a_scene_without_anybody_counts_nothing() -> None:
+    losses = rollout_losses(rollouts(torch.zeros(2, 1, 1, 2)), future(torch.ones(1, 1, 2)), torch.zeros(1, 1).bool())
+    assert losses.joint.item() == 0
+    assert losses.alone.item() == 0
