@@ -1,0 +1,264 @@
+"""nuScenes tables as Logs: one per scene, keyframes at 2 Hz, boxes of every annotated instance."""
+
+import json
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import shapely
+from drive_wm.datasets.nuscenes_map import map_at
+from nuscenes.nuscenes import NuScenes
+from nuscenes.utils.splits import create_splits_scenes
+
+from drive_wm.errors import InputError
+from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Floats, Log
+
+KIND_OF_CATEGORY = {
+    "animal": PEDESTRIAN,
+    "human.pedestrian.adult": PEDESTRIAN,
+    "human.pedestrian.child": PEDESTRIAN,
+    "human.pedestrian.construction_worker": PEDESTRIAN,
+    "human.pedestrian.personal_mobility": CYCLIST,  # scooters and the like move as bicycles do
+    "human.pedestrian.police_officer": PEDESTRIAN,
+    "human.pedestrian.stroller": PEDESTRIAN,
+    "human.pedestrian.wheelchair": PEDESTRIAN,
+    "movable_object.barrier": STATIC,
+    "movable_object.debris": STATIC,
+    "movable_object.pushable_pullable": STATIC,
+    "movable_object.trafficcone": STATIC,
+    "static_object.bicycle_rack": STATIC,
+    "vehicle.bicycle": CYCLIST,
+    "vehicle.bus.bendy": VEHICLE,
+    "vehicle.bus.rigid": VEHICLE,
+    "vehicle.car": VEHICLE,
+    "vehicle.construction": VEHICLE,
+    "vehicle.emergency.ambulance": VEHICLE,
+    "vehicle.emergency.police": VEHICLE,
+    "vehicle.motorcycle": CYCLIST,
+    "vehicle.trailer": VEHICLE,
+    "vehicle.truck": VEHICLE,
+}
+
+# The footprint that the planning metrics give the ego: they put its centre 0.5 m ahead of LIDAR_TOP, which sits
+# 0.943713 m ahead of the rear axle.
+EGO_SIZE_M = (4.084, 1.85)
+EGO_CENTRE_M = 0.943713 + 0.5
+
+TABLES = (
+    "category", "instance", "sensor", "calibrated_sensor", "ego_pose", "log", "scene", "sample", "sample_data",
+    "sample_annotation", "map",
+)  # fmt: skip
+OPTIONAL_TABLES = ("attribute", "visibility")
+
+
+def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
+    """The scenes of a split, in the split's order, checked; those that the tables lack are counted in a warning."""
+    names = scene_names(root, version, split)
+    tables = open_tables(root, version)
+    scenes = {scene["name"]: scene for scene in tables.scene}
+    for name in names:
+        log = _read_scene(tables, root, scenes[name])
+        log.check()
+        yield log
+
+
+def scene_names(root: Path, version: str, split: str) -> list[str]:
+    """Names of the split's scenes that the tables hold."""
+    require_tables(root, version)
+    present = {scene["name"] for scene in read_table(root / version / "scene.json")}
+    splits = known_splits(root, version)
+    if split not in splits:
+        raise InputError(f"No split {split!r} in nuScenes; known: {', '.join(splits)}. Pass one of them with --split.")
+    names = [name for name in splits[split] if name in present]
+    if not names:
+        usable = [other for other, members in splits.items() if present & set(members)]
+        raise InputError(
+            f"None of the {len(splits[split])} scenes of split {split!r} is in {root / version}. "
+            f"Splits with scenes there: {', '.join(usable) or 'none'}. Pass one of them with --split, or another --version."
+        )
+    absent = len(splits[split]) - len(names)
+    if absent:
+        warnings.warn(f"{absent} of {len(splits[split])} scenes of {split} are not in {root / version}.", stacklevel=2)
+    return names
+
+
+def known_splits(root: Path, version: str) -> dict[str, list[str]]:
+    """Scene names of the official splits, and of those in splits.json, the devkit's place for a dataset's own."""
+    own = root / version / "splits.json"
+    return create_splits_scenes() | (read_table(own) if own.is_file() else {})
+
+
+def require_tables(root: Path, version: str) -> None:
+    """Raise FileNotFoundError that names what is missing of a version's tables."""
+    folder = root / version
+    if not folder.is_dir():
+        versions = sorted(path.parent.name for path in root.glob("*/scene.json"))
+        found = f"versions there: {', '.join(versions)}" if versions else "no nuScenes tables are there"
+        raise FileNotFoundError(
+            f"No nuScenes tables in {folder} ({found}). "
+            f"Download {version} from nuscenes.org/nuscenes#download and pass its folder with --root and --version."
+        )
+    missing = [name for name in TABLES if not (folder / f"{name}.json").is_file()]
+    if missing:
+        raise FileNotFoundError(
+            f"{folder} lacks {', '.join(f'{name}.json' for name in missing)}. "
+            f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download there again."
+        )
+
+
+def source_files(root: Path, version: str) -> dict[str, int]:
+    """Bytes of each table and map file, by its path below the dataroot."""
+    paths = [root / version / f"{name}.json" for name in TABLES] + sorted((root / "maps" / "expansion").glob("*.json"))
+    return {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
+
+
+def open_tables(root: Path, version: str) -> Any:
+    """The devkit's NuScenes with its tables read and indexed."""
+    require_tables(root, version)
+    for row in read_table(root / version / "map.json"):
+        if not (root / row["filename"]).is_file():
+            raise FileNotFoundError(
+                f"{root / row['filename']}, which map.json names, is missing. "
+                f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download in {root} again."
+            )
+    try:
+        return _Tables(version=version, dataroot=str(root), verbose=False)
+    except (AssertionError, IndexError, KeyError, OSError, TypeError) as error:
+        raise InputError(
+            f"The tables in {root / version} do not fit together ({type(error).__name__}: {error}). "
+            f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download there again."
+        ) from error
+
+
+def read_table(path: Path) -> Any:
+    """Parse a JSON table; InputError names the file where it is damaged."""
+    try:
+        return json.loads(path.read_bytes())
+    except ValueError as error:
+        raise InputError(
+            f"{path} is damaged ({error}). Unpack the metadata from nuscenes.org/nuscenes#download again."
+        ) from error
+
+
+class _Tables(NuScenes):  # type: ignore[misc]
+    """The devkit's tables without sweeps, which hold 6 of 7 rows of sample_data and nothing that a Log needs."""
+
+    def __load_table__(self, table_name: str) -> Any:
+        path = Path(self.table_root) / f"{table_name}.json"
+        if table_name in OPTIONAL_TABLES and not path.is_file():
+            return []
+        table = read_table(path)
+        return [row for row in table if row["is_key_frame"]] if table_name == "sample_data" else table
+
+
+def _read_scene(tables: Any, root: Path, scene: dict[str, Any]) -> Log:
+    try:
+        samples = list(_samples(tables, scene))
+        place = tables.get("log", scene["log_token"])["location"]
+        ego_pose = np.array([_ego_pose(tables, sample) for sample in samples])
+        lidar = tables.get("sample_data", samples[0]["data"]["LIDAR_TOP"])
+        mount = tables.get("calibrated_sensor", lidar["calibrated_sensor_token"])
+        boxes = _boxes(tables, samples)
+    except KeyError as error:
+        raise InputError(
+            f"Scene {scene['name']!r}: {error} is missing in the tables of {root / tables.version}. "
+            f"Unpack the metadata of {tables.version} from nuscenes.org/nuscenes#download there again."
+        ) from error
+    return Log(
+        name=scene["name"],
+        source="nuscenes",
+        location=place,
+        description=scene["description"],
+        keyframes=tuple(sample["token"] for sample in samples),
+        time_s=np.array([sample["timestamp"] for sample in samples]) * 1e-6,
+        ego_pose=ego_pose,
+        ego_size_m=np.array(EGO_SIZE_M),
+        ego_centre_m=EGO_CENTRE_M,
+        ego_from_lidar=np.array([*mount["translation"][:2], heading_rad(np.array(mount["rotation"]))]),
+        map=map_at(root, place, ego_pose[:, :2]),
+        route=shapely.LineString(),
+        has_ego=True,
+        has_all_traffic=True,
+        **boxes,
+    )
+
+
+def _samples(tables: Any, scene: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    token = scene["first_sample_token"]
+    while token:
+        sample = tables.get("sample", token)
+        yield sample
+        token = sample["next"]
+
+
+def _ego_pose(tables: Any, sample: dict[str, Any]) -> tuple[float, float, float]:
+    """global_from_ego when LIDAR_TOP of this keyframe was taken."""
+    lidar = tables.get("sample_data", sample["data"]["LIDAR_TOP"])
+    pose = tables.get("ego_pose", lidar["ego_pose_token"])
+    return *pose["translation"][:2], float(heading_rad(np.array(pose["rotation"])))
+
+
+def _boxes(tables: Any, samples: list[dict[str, Any]]) -> dict[str, Any]:
+    """The agent fields of a Log; agents in order of appearance."""
+    rows = [(step, tables.get("sample_annotation", token)) for step, s in enumerate(samples) for token in s["anns"]]
+    index: dict[str, int] = {}
+    categories: list[str] = []
+    for _, row in rows:
+        if row["instance_token"] not in index:
+            index[row["instance_token"]] = len(index)
+            categories.append(row["category_name"])
+    at = (np.array([index[row["instance_token"]] for _, row in rows], int), np.array([step for step, _ in rows], int))
+
+    def spread(values: list[Any], dtype: type, *shape: int) -> Any:
+        grid: Any = np.zeros((len(index), len(samples), *shape), dtype)
+        grid[at] = np.array(values, dtype).reshape(-1, *shape)
+        return grid
+
+    annotations = [row for _, row in rows]
+    for row in annotations:
+        _check_box(row)
+    rotations = np.array([row["rotation"] for row in annotations]).reshape(-1, 4)
+    return {
+        "agents": tuple(index),
+        "categories": tuple(categories),
+        "kind": np.array([_kind(category) for category in categories], np.int64),
+        "position_m": spread([row["translation"][:2] for row in annotations], np.float64, 2),
+        "yaw_rad": spread(list(heading_rad(rotations)), np.float64),
+        "size_m": spread([(row["size"][1], row["size"][0]) for row in annotations], np.float64, 2),
+        "points": spread([_points(row) for row in annotations], np.int64),
+        "visibility": spread([int(row.get("visibility_token") or 0) for row in annotations], np.int64),
+        "valid": spread([True] * len(annotations), np.bool_),
+    }
+
+
+def heading_rad(quaternion: Floats) -> Floats:
+    """Direction (...) of the turned x axis seen from above, for w, x, y, z quaternions (..., 4), tilted or not."""
+    w, x, y, z = np.moveaxis(quaternion, -1, 0)
+    return np.arctan2(2 * (w * z + x * y), w**2 + x**2 - y**2 - z**2)
+
+
+def _kind(category: str) -> int:
+    if category not in KIND_OF_CATEGORY:
+        raise InputError(
+            f"Category {category!r} is not one of nuScenes' 23; known: {', '.join(KIND_OF_CATEGORY)}. "
+            "Rename it in category.json, or add it to KIND_OF_CATEGORY in datasets/nuscenes.py."
+        )
+    return KIND_OF_CATEGORY[category]
+
+
+def _check_box(row: dict[str, Any]) -> None:
+    numbers = np.array([*row["translation"], *row["rotation"], *row["size"]], float)
+    if not np.isfinite(numbers).all() or min(row["size"]) <= 0:
+        raise InputError(
+            f"Annotation {row['token']!r} of instance {row['instance_token']!r} has translation {row['translation']}, "
+            f"rotation {row['rotation']}, size {row['size']}; needed: finite numbers and sizes above 0 m. "
+            "Repair or delete this row of sample_annotation.json."
+        )
+
+
+def _points(row: dict[str, Any]) -> int:
+    """Lidar and radar points in the box; -1 where either is unknown."""
+    counts = row.get("num_lidar_pts", -1), row.get("num_radar_pts", -1)
+    return -1 if min(counts) < 0 else sum(counts)

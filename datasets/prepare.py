@@ -1,0 +1,61 @@
+"""prepare: a data source, by name, into a cache folder."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from drive_wm.datasets.cache import Progress, write_cache
+from drive_wm.datasets.manifest import Manifest
+
+from drive_wm.errors import InputError
+from drive_wm.log import Log
+from drive_wm.scene import SceneConfig
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to prepare; a source reads the fields it knows."""
+
+    root: Path | None = None  # nuscenes: the dataroot
+    version: str = "v1.0-trainval"
+    split: str = "train"
+    scenes: int = 100  # sumo: how many drives to simulate
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Source:
+    """A source ready to be read; its names go into the manifest."""
+
+    version: str
+    split: str
+    files: dict[str, int]  # bytes of every file that it reads
+    logs: Callable[[], Iterator[Log]]
+
+
+def nuscenes_source(request: Request) -> Source:
+    # Imported here, as the next one: a cache is read where neither devkit nor simulator is installed.
+    from drive_wm.datasets.nuscenes import read_logs, scene_names, source_files
+
+    if request.root is None:
+        raise InputError("No nuScenes folder was given. Pass --root with the folder that holds v1.0-mini or v1.0-trainval.")
+    root, version, split = request.root, request.version, request.split
+    scene_names(root, version, split)
+    return Source(version, split, source_files(root, version), lambda: read_logs(root, version, split))
+
+
+def sumo_source(request: Request) -> Source:
+    from drive_wm.datasets.sumo import read_logs
+
+    return Source(f"seed {request.seed}", f"{request.scenes} scenes", {}, lambda: read_logs(request.scenes, request.seed))
+
+
+PREPARE: dict[str, Callable[[Request], Source]] = {"nuscenes": nuscenes_source, "sumo": sumo_source}
+
+
+def prepare(data: str, request: Request, out: Path, config: SceneConfig, progress: Progress) -> Manifest:
+    """Write a source's drives and scenes to `out`, or find them finished there."""
+    if data not in PREPARE:
+        raise InputError(f"No data source {data!r}; known: {', '.join(PREPARE)}. Pass one of them with --data.")
+    source = PREPARE[data](request)
+    return write_cache(source.logs(), out, data, source.version, source.split, config, progress, source.files)

@@ -1,0 +1,120 @@
+"""A cache gives back what was written, takes over what an interrupted run left, and refuses what it cannot vouch for."""
+
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+import torch
+from drive_wm.datasets import cache as cache_module
+from drive_wm.datasets.cache import open_cache, write_cache
+from drive_wm.scene_at import scenes_of
+
+from drive_wm.errors import InputError
+from drive_wm.scene import SceneConfig
+from drive_wm.structs import tensors
+
+CONFIG = SceneConfig(agents=4, lanes=8, elements=8)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """write(logs, ...) -> (manifest, messages); the folder is tmp_path / "cache"."""
+
+    def run(logs, split="all", config=CONFIG, files=None):
+        notes = []
+        manifest = write_cache(
+            iter(logs), tmp_path / "cache", "hand", "1", split, config, lambda done, text: notes.append((done, text)), files
+        )
+        return manifest, notes
+
+    return run
+
+
+@pytest.fixture
+def logs(make_log):
+    return [make_log("a", 4), make_log("b", 3)]
+
+
+def test_it_gives_back_what_was_written(write, logs, tmp_path):
+    write(logs)
+    cache = open_cache(tmp_path / "cache")
+    assert (len(cache), cache.samples, cache.manifest.config) == (2, 7, CONFIG)
+    assert cache.log(1).keyframes == logs[1].keyframes
+    for found, wanted in zip(cache.scenes(1), scenes_of(logs[1], CONFIG), strict=True):
+        found, wanted = tensors(found), tensors(wanted)
+        for name, x in wanted.items():
+            atol = {"raster": 0.5 / 127 + 1e-6, "edge_m": 0.004}.get(name, 0)
+            torch.testing.assert_close(found[name], x, atol=atol, rtol=0, msg=name)
+
+
+def test_samples_count_through_all_drives(write, logs, tmp_path):
+    write(logs)
+    cache = open_cache(tmp_path / "cache")
+    assert [cache.place(j) for j in range(7)] == [(0, 0), (0, 1), (0, 2), (0, 3), (1, 0), (1, 1), (1, 2)]
+    one, whole = cache.sample(5), cache.scenes(1)
+    for part, all_steps in zip(one, whole, strict=True):
+        all_steps = tensors(all_steps)
+        for name, x in tensors(part).items():
+            assert torch.equal(x, all_steps[name][1:2]), name
+    with pytest.raises(IndexError):
+        cache.sample(7)
+
+
+def test_a_second_run_does_nothing(write, logs, tmp_path):
+    first, _ = write(logs)
+    again, notes = write(None or [])
+    assert again == first
+    assert notes == [(2, f"{tmp_path / 'cache'} already holds this: 2 drives, 7 scenes")]
+
+
+def test_an_interrupted_run_goes_on(write, logs, tmp_path, monkeypatch):
+    def until_ctrl_c():
+        yield logs[0]
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write(until_ctrl_c())
+    with pytest.raises(FileNotFoundError, match="1 drives of an unfinished one are there"):
+        open_cache(tmp_path / "cache")
+    built = []
+    monkeypatch.setattr(cache_module, "scenes_of", lambda log, config: built.append(log.name) or scenes_of(log, config))
+    _, notes = write(logs)
+    assert built == ["b"]
+    assert notes == [(1, "a: 4 scenes, already there"), (2, "b: 3 scenes")]
+
+
+def test_a_drive_that_changed_is_written_again(write, logs, tmp_path):
+    write(logs)
+    (tmp_path / "cache" / "manifest.json").unlink()
+    _, notes = write([replace(logs[0], keyframes=tuple("wxyz")), logs[1]])
+    assert notes == [(1, "a: 4 scenes"), (2, "b: 3 scenes, already there")]
+    assert open_cache(tmp_path / "cache").log(0).keyframes == tuple("wxyz")
+
+
+OTHERS = {  # name: (changed argument, what the message names)
+    "split": ({"split": "val"}, "split is 'all', not 'val'"),
+    "sizes": ({"config": SceneConfig(agents=5, lanes=8, elements=8)}, "scene is"),
+    "source files": ({"files": {"map.json": 1}}, r"source_files is {}, not {'map.json': 1}"),
+}
+
+
+@pytest.mark.parametrize("finished", [True, False], ids=["finished", "interrupted"])
+@pytest.mark.parametrize(("change", "message"), OTHERS.values(), ids=OTHERS)
+def test_other_data_needs_another_folder(write, logs, tmp_path, change, message, finished):
+    write(logs)
+    if not finished:
+        (tmp_path / "cache" / "manifest.json").unlink()
+    with pytest.raises(InputError, match=message) as error:
+        write(logs, **change)
+    assert "Pass an empty folder with --out" in str(error.value)
+
+
+def test_names_must_differ(write, logs):
+    with pytest.raises(InputError, match="'a'"):
+        write([logs[0], logs[0]])
+
+
+def test_it_needs_no_nuscenes():
+    code = "import sys; sys.modules['nuscenes'] = None; import drive_wm.datasets.cache, drive_wm.datasets.prepare"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
