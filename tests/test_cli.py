@@ -86,3 +86,27 @@ def test_show_lines_up_rows_with_different_keys(capsys):
     printed = capsys.readouterr().out
     assert printed.index("planner") < printed.index("l2_avg") < printed.index("n ")
     assert "idm" in printed
+
+
+MISTAKES = {  # what was typed: what the one message must say
+    "prepare --out {tmp}/out --root {tmp}/nowhere": "No nuScenes tables in",
+    "prepare --out {tmp}/out": "Pass --root",
+    "prepare --out {tmp}/out --data waymo": "known: nuscenes, sumo",
+    "train --cache {tmp}/nowhere --out {tmp}/run": "Run `drive-wm prepare",
+    "train --cache {tmp}/nowhere --out {tmp}/run --preset huge": "known: tiny, base",
+    "train --cache {tmp}/nowhere --out {tmp}/run model.speed=3": "there is no 'speed'",
+}
+
+
+@pytest.mark.parametrize("line", MISTAKES)
+def test_mistakes_are_explained(line, tmp_path):
+    result = runner.invoke(app, line.format(tmp=tmp_path).split())
+    assert result.exit_code == 1, result.output
+    assert MISTAKES[line] in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def test_doctor_without_data_finds_this_installation_whole():
+    result = runner.invoke(app, ["doctor"])
+    assert result.exit_code == 0, result.output
+    assert "torch" in result.output

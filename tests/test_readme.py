@@ -1,0 +1,43 @@
+"""What the README says is so: its commands parse, its code runs, its paths exist."""
+
+import re
+import shlex
+from pathlib import Path
+
+import pytest
+import typer
+
+from drive_wm.cli import app
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text()
+
+
+def blocks(language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", README, flags=re.DOTALL)
+
+
+COMMANDS = [line.split("#")[0] for block in blocks("sh") for line in block.splitlines() if line.startswith("drive-wm ")]
+COMMANDS += re.findall(r"`(drive-wm [^`]*)`", README)
+
+
+@pytest.mark.parametrize("line", COMMANDS)
+def test_command_parses(line):
+    """Parsed, not run: an unknown command, option or a missing one raises."""
+    words = shlex.split(line)[1:]
+    command = typer.main.get_command(app)
+    while hasattr(command, "commands"):
+        command = command.commands[words.pop(0)]
+    command.make_context(line, words)
+
+
+def test_make_targets_exist():
+    targets = {line.split()[1] for block in blocks("sh") for line in block.splitlines() if line.startswith("make ")}
+    makefile = (ROOT / "Makefile").read_text()
+    assert {name for name in targets if not re.search(rf"^{name}:", makefile, flags=re.MULTILINE)} == set()
+    assert targets == {"demo", "test"}
+
+
+def test_links_and_pictures_exist():
+    links = re.findall(r"\]\(([^)#]+)\)", README)
+    assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
