@@ -9,12 +9,13 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, lru_cache
+from functools import cached_property, lru_cache, partial
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
 import torch
+from drive_wm.datasets.engines import ENGINES
 from drive_wm.datasets.manifest import Manifest, Settings, Shard, need_same, read_manifest, settings_of
 from drive_wm.scene_at import scenes_of
 from pydantic import ValidationError
@@ -28,7 +29,7 @@ from drive_wm.log import Log, read_log, write_log
 from drive_wm.scene import Future, Scene, SceneConfig
 from drive_wm.structs import from_tensors, tensors
 
-Progress = Callable[[int, str], None]  # finished drives, what just happened
+Progress = Callable[[int, int, str], None]  # finished drives, of how many (0: unknown), what just happened
 RASTER_STEPS = 127  # the raster is stored as int8
 
 
@@ -41,23 +42,30 @@ def write_cache(
     config: SceneConfig,
     progress: Progress,
     source_files: dict[str, int] | None = None,
+    drives: int = 0,
+    engine: str = "local",
 ) -> Manifest:
-    """Write two files per drive, then the manifest; a finished cache and finished drives stay as they are."""
+    """Write two files per drive, then the manifest; a finished cache and finished drives stay as they are.
+
+    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"No engine {engine!r}; known: {', '.join(ENGINES)}. Pass one of them with --engine.")
     settings = settings_of(source, version, split, source_files or {}, config)
     done = finished(out, settings)
     if done:
-        progress(len(done.shards), f"{out} already holds this: {len(done.shards)} drives, {done.samples} scenes")
+        progress(
+            len(done.shards), len(done.shards), f"{out} already holds this: {len(done.shards)} drives, {done.samples} scenes"
+        )
         return done
-    shards: dict[str, Shard] = {}
-    for log in logs:
-        if log.name in shards:
-            raise InputError(f"Two drives of {source} are named {log.name!r}; names must differ. Rename one.")
-        shards[log.name], note = _write_drive(log, out, settings, config)
-        progress(len(shards), f"{log.name}: {note}")
+    shards = []
+    for shard, note in ENGINES[engine](partial(_write_drive, out=out, settings=settings, config=config), _unique(logs)):
+        shards.append(shard)
+        progress(len(shards), drives, f"{shard.name}: {note}")
     if not shards:
         raise InputError(f"{source} {version} {split} gave no drive. Choose another split or version.")
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(created=created, settings=settings, shards=tuple(shards.values()))
+    manifest = Manifest(created=created, settings=settings, shards=tuple(shards))
     write_atomically(out / "manifest.json", manifest.model_dump_json(indent=1))
     return manifest
 
@@ -129,6 +137,15 @@ def open_cache(path: Path) -> Cache:
         _need_size(_log_path(path, shard.name), shard.log_bytes)
         _need_size(_scenes_path(path, shard.name), shard.scenes_bytes)
     return Cache(path, manifest)
+
+
+def _unique(logs: Iterator[Log]) -> Iterator[Log]:
+    seen: set[str] = set()
+    for log in logs:
+        if log.name in seen:
+            raise InputError(f"Two drives of {log.source} are named {log.name!r}; names must differ. Rename one.")
+        seen.add(log.name)
+        yield log
 
 
 def _write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) -> tuple[Shard, str]:

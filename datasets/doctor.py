@@ -77,8 +77,9 @@ def _dataroot(root: Path, version: str) -> Iterator[Finding]:
     except (FileNotFoundError, InputError) as error:
         yield Finding(name, False, "missing or damaged", str(error))
         return
-    counts = {split: len(present & set(members)) for split, members in nuscenes.known_splits(root, version).items()}
-    yield Finding(name, True, f"{len(present)} scenes: " + ", ".join(f"{n} of {split}" for split, n in counts.items() if n))
+    splits = nuscenes.known_splits(root, version)
+    shares = [f"{split} {n}/{len(names)}" for split, names in splits.items() if (n := len(present & set(names)))]
+    yield Finding(name, True, f"{len(present)} scenes: {', '.join(shares)}")
     for place in places:
         yield _map(root, place)
     yield _prediction(root)

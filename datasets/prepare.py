@@ -30,6 +30,7 @@ class Source:
     version: str
     split: str
     files: dict[str, int]  # bytes of every file that it reads
+    drives: int
     logs: Callable[[], Iterator[Log]]
 
 
@@ -40,22 +41,25 @@ def nuscenes_source(request: Request) -> Source:
     if request.root is None:
         raise InputError("No nuScenes folder was given. Pass --root with the folder that holds v1.0-mini or v1.0-trainval.")
     root, version, split = request.root, request.version, request.split
-    scene_names(root, version, split)
-    return Source(version, split, source_files(root, version), lambda: read_logs(root, version, split))
+    drives = len(scene_names(root, version, split))
+    return Source(version, split, source_files(root, version), drives, lambda: read_logs(root, version, split))
 
 
 def sumo_source(request: Request) -> Source:
     from drive_wm.datasets.sumo import read_logs
 
-    return Source(f"seed {request.seed}", f"{request.scenes} scenes", {}, lambda: read_logs(request.scenes, request.seed))
+    scenes, seed = request.scenes, request.seed
+    return Source(f"seed {seed}", f"{scenes} scenes", {}, scenes, lambda: read_logs(scenes, seed))
 
 
 PREPARE: dict[str, Callable[[Request], Source]] = {"nuscenes": nuscenes_source, "sumo": sumo_source}
 
 
-def prepare(data: str, request: Request, out: Path, config: SceneConfig, progress: Progress) -> Manifest:
+def prepare(data: str, request: Request, out: Path, config: SceneConfig, progress: Progress, engine: str = "local") -> Manifest:
     """Write a source's drives and scenes to `out`, or find them finished there."""
     if data not in PREPARE:
         raise InputError(f"No data source {data!r}; known: {', '.join(PREPARE)}. Pass one of them with --data.")
     source = PREPARE[data](request)
-    return write_cache(source.logs(), out, data, source.version, source.split, config, progress, source.files)
+    return write_cache(
+        source.logs(), out, data, source.version, source.split, config, progress, source.files, source.drives, engine
+    )

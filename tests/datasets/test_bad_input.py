@@ -107,7 +107,7 @@ def test_bad_source(dataroot, tmp_path, monkeypatch, edit, damage, request_chang
     data = options.pop("data")
     location_map.cache_clear()
     with pytest.raises(kind) as error:
-        prepare(data, Request(**options), tmp_path / "cache", SceneConfig(), lambda done, text: None)
+        prepare(data, Request(**options), tmp_path / "cache", SceneConfig(), lambda *news: None)
     assert type(error.value) is kind
     assert all(part in str(error.value) for part in parts), str(error.value)
     assert not (tmp_path / "cache" / "manifest.json").exists()
@@ -151,7 +151,7 @@ BAD_CACHES = {  # name: (damage, kind of error, parts of its message)
 
 @pytest.mark.parametrize(("damage", "kind", "parts"), BAD_CACHES.values(), ids=BAD_CACHES)
 def test_bad_cache(tmp_path, make_log, damage, kind, parts):
-    write_cache(iter([make_log()]), tmp_path, "hand", "1", "all", SceneConfig(agents=4), lambda done, text: None)
+    write_cache(iter([make_log()]), tmp_path, "hand", "1", "all", SceneConfig(agents=4), lambda *news: None)
     damage(tmp_path)
     with pytest.raises(kind) as error:
         read_everything(tmp_path)
@@ -165,4 +165,4 @@ def read_everything(folder):
 
 def test_no_drive_at_all(tmp_path):
     with pytest.raises(InputError, match="gave no drive"):
-        write_cache(iter([]), tmp_path, "hand", "1", "all", SceneConfig(), lambda done, text: None)
+        write_cache(iter([]), tmp_path, "hand", "1", "all", SceneConfig(), lambda *news: None)

@@ -24,7 +24,7 @@ def write(tmp_path):
     def run(logs, split="all", config=CONFIG, files=None):
         notes = []
         manifest = write_cache(
-            iter(logs), tmp_path / "cache", "hand", "1", split, config, lambda done, text: notes.append((done, text)), files
+            iter(logs), tmp_path / "cache", "hand", "1", split, config, lambda *news: notes.append(news), files
         )
         return manifest, notes
 
@@ -65,7 +65,7 @@ def test_a_second_run_does_nothing(write, logs, tmp_path):
     first, _ = write(logs)
     again, notes = write(None or [])
     assert again == first
-    assert notes == [(2, f"{tmp_path / 'cache'} already holds this: 2 drives, 7 scenes")]
+    assert notes == [(2, 2, f"{tmp_path / 'cache'} already holds this: 2 drives, 7 scenes")]
 
 
 def test_an_interrupted_run_goes_on(write, logs, tmp_path, monkeypatch):
@@ -81,14 +81,14 @@ def test_an_interrupted_run_goes_on(write, logs, tmp_path, monkeypatch):
     monkeypatch.setattr(cache_module, "scenes_of", lambda log, config: built.append(log.name) or scenes_of(log, config))
     _, notes = write(logs)
     assert built == ["b"]
-    assert notes == [(1, "a: 4 scenes, already there"), (2, "b: 3 scenes")]
+    assert notes == [(1, 0, "a: 4 scenes, already there"), (2, 0, "b: 3 scenes")]
 
 
 def test_a_drive_that_changed_is_written_again(write, logs, tmp_path):
     write(logs)
     (tmp_path / "cache" / "manifest.json").unlink()
     _, notes = write([replace(logs[0], keyframes=tuple("wxyz")), logs[1]])
-    assert notes == [(1, "a: 4 scenes"), (2, "b: 3 scenes, already there")]
+    assert notes == [(1, 0, "a: 4 scenes"), (2, 0, "b: 3 scenes, already there")]
     assert open_cache(tmp_path / "cache").log(0).keyframes == tuple("wxyz")
 
 

@@ -13,7 +13,7 @@ def findings():
 def test_a_good_dataroot(dataroot, findings):
     found = findings(dataroot)
     assert healthy(list(found.values()))
-    assert found["tables of v1.0-mini"].found == "2 scenes: 1 of train, 1 of val, 2 of mini_train"
+    assert found["tables of v1.0-mini"].found == "2 scenes: train 1/700, val 1/150, mini_train 2/8, train_detect 1/350"
     assert found["map of singapore-onenorth"].found == "expansion 1.3"
     assert not found["prediction_scenes.json"].ok
     assert found["torch"].ok
@@ -47,5 +47,5 @@ def test_without_dataroot_only_packages(findings):
 def test_real_dataroot(outside_data, findings):
     found = findings(outside_data("data/nuscenes-mini-train"))
     assert healthy(list(found.values()))
-    assert found["tables of v1.0-mini"].found.endswith("8 of mini_train")
+    assert found["tables of v1.0-mini"].found.startswith("8 scenes: train 6/700, val 2/150, mini_train 8/8")
     assert found["prediction_scenes.json"].ok

@@ -16,7 +16,8 @@ STREET_M = np.array([[0.0, 0.0], [10.0, 0.0]])
 def test_street_by_hand(dataroot):
     street = location_map(dataroot, "singapore-onenorth")
     assert sum(line.length for line in street.lanes.geoms) == pytest.approx(300, abs=0.01)
-    assert sum(line.length for line, inside in zip(street.lanes.geoms, street.lane_in_junction, strict=True) if inside) == pytest.approx(20, abs=0.01)  # fmt: skip
+    junction = [line for line, inside in zip(street.lanes.geoms, street.lane_in_junction, strict=True) if inside]
+    assert sum(line.length for line in junction) == pytest.approx(20, abs=0.01)
     assert all(line.length <= 20.01 for line in street.lanes.geoms)
     assert street.drivable.area == pytest.approx(300 * 12)  # a union: the two areas overlap
     assert street.crosswalks.area == pytest.approx(4 * 12)
@@ -52,12 +53,9 @@ def test_crop_keeps_what_is_near(dataroot):
 
 @pytest.mark.parametrize("margin_m", [0.5, 30.0, 1000.0])
 def test_crop_keeps_links_between_what_it_keeps(dataroot, margin_m):
-    whole = location_map(dataroot, "singapore-onenorth")
-    assert links(crop_map(whole, STREET_M, margin_m)) == {
-        link
-        for link in links(whole)
-        if all(shapely.LineString(STREET_M).dwithin(shapely.LineString(end), margin_m) for end in link)
-    }
+    whole, path = location_map(dataroot, "singapore-onenorth"), shapely.LineString(STREET_M)
+    kept = {link for link in links(whole) if all(path.dwithin(shapely.LineString(end), margin_m) for end in link)}
+    assert links(crop_map(whole, STREET_M, margin_m)) == kept
 
 
 def links(part: LogMap) -> set[tuple]:

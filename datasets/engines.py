@@ -1,0 +1,43 @@
+"""Where drives are worked on: here, one after another, or on every machine of a Ray cluster."""
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeVar
+
+from drive_wm.errors import InputError
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+def run_local(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results in order."""
+    return map(work, items)
+
+
+def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
+    """Results in order, from all cores that Ray has: this machine's, or the cluster's that RAY_ADDRESS names.
+
+    What the work writes must then lie on a disk that all machines share.
+    """
+    try:
+        import ray
+    except ModuleNotFoundError as error:
+        raise InputError("Ray is not installed. Type pip install 'drive-wm[ray]', or pass --engine local.") from error
+    ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
+    remote = ray.remote(lambda item: work(item))
+    # Items are read only as fast as they are worked off, so that a large data set never fills the memory.
+    room = 2 * int(ray.cluster_resources().get("CPU", 1))
+    pending: deque[object] = deque()
+    try:
+        for item in items:
+            pending.append(remote.remote(item))
+            if len(pending) >= room:
+                yield ray.get(pending.popleft())
+        while pending:
+            yield ray.get(pending.popleft())
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error
+
+
+ENGINES = {"local": run_local, "ray": run_ray}
