@@ -30,6 +30,7 @@ from drive_wm.scene import Future, Scene, SceneConfig
 from drive_wm.structs import from_tensors, tensors
 
 Progress = Callable[[int, int, str], None]  # finished drives, of how many (0: unknown), what just happened
+HEADER = "drive_wm_scenes"
 RASTER_STEPS = 127  # the raster is stored as int8
 
 
@@ -54,9 +55,8 @@ def write_cache(
     settings = settings_of(source, version, split, source_files or {}, config)
     done = finished(out, settings)
     if done:
-        progress(
-            len(done.shards), len(done.shards), f"{out} already holds this: {len(done.shards)} drives, {done.samples} scenes"
-        )
+        n = len(done.shards)
+        progress(n, n, f"{out} already holds this: {n} drives, {done.samples} scenes")
         return done
     shards = []
     for shard, note in ENGINES[engine](partial(_write_drive, out=out, settings=settings, config=config), _unique(logs)):
@@ -150,7 +150,8 @@ def _unique(logs: Iterator[Log]) -> Iterator[Log]:
 
 def _write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) -> tuple[Shard, str]:
     log_path, scenes_path = _log_path(out, log.name), _scenes_path(out, log.name)
-    header = {"settings": settings.model_dump_json(), "keyframes": json.dumps(log.keyframes)}
+    # One entry: safetensors writes several in no fixed order, and equal input should give equal bytes.
+    header = {HEADER: json.dumps({"settings": settings.model_dump(), "keyframes": log.keyframes})}
     note = f"{len(log.keyframes)} scenes"
     if log_path.is_file() and scenes_path.is_file() and _header(scenes_path) == header:
         note += ", already there"
@@ -206,8 +207,8 @@ def _header(path: Path) -> dict[str, str]:
 
 def _settings_in(path: Path) -> Settings:
     try:
-        return Settings.model_validate_json(_header(path).get("settings", ""))
-    except ValidationError as error:
+        return Settings.model_validate(json.loads(_header(path)[HEADER])["settings"])
+    except (ValidationError, KeyError, json.JSONDecodeError) as error:
         raise InputError(f"{path} was not written by this version. Pass an empty folder with --out, or delete it.") from error
 
 

@@ -21,11 +21,10 @@ CONFIG = SceneConfig(agents=4, lanes=8, elements=8)
 def write(tmp_path):
     """write(logs, ...) -> (manifest, messages); the folder is tmp_path / "cache"."""
 
-    def run(logs, split="all", config=CONFIG, files=None):
+    def run(logs, split="all", config=CONFIG, files=None, engine="local", folder="cache"):
         notes = []
-        manifest = write_cache(
-            iter(logs), tmp_path / "cache", "hand", "1", split, config, lambda *news: notes.append(news), files
-        )
+        out, progress = tmp_path / folder, lambda *news: notes.append(news)
+        manifest = write_cache(iter(logs), out, "hand", "1", split, config, progress, files, engine=engine)
         return manifest, notes
 
     return run
@@ -118,3 +117,17 @@ def test_names_must_differ(write, logs):
 def test_it_needs_no_nuscenes():
     code = "import sys; sys.modules['nuscenes'] = None; import drive_wm.datasets.cache, drive_wm.datasets.prepare"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_ray_writes_the_same(write, logs):
+    pytest.importorskip("ray")
+    here, _ = write(logs)
+    spread, notes = write(logs, engine="ray", folder="ray")
+    assert [shard.scenes_sha256 for shard in spread.shards] == [shard.scenes_sha256 for shard in here.shards]
+    assert notes == [(1, 0, "a: 4 scenes"), (2, 0, "b: 3 scenes")]
+
+
+def test_engines_are_named(write, logs):
+    with pytest.raises(InputError, match="local, ray"):
+        write(logs, engine="slurm")
