@@ -11,11 +11,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 import shapely
-from drive_wm.lane_graph import build_lanes
 from numpy.typing import NDArray
-from nuscenes.map_expansion.arcline_path_utils import discretize_lane
+from nuscenes.map_expansion.arcline_path_utils import discretize_lane, length_of_lane
 
 from drive_wm.errors import InputError
+from drive_wm.lane_graph import build_lanes
 from drive_wm.log import Floats, Ints, LogMap, empty_map
 
 # Importing the devkit's map module changes matplotlib's style for the whole program; this keeps it as it was.
@@ -25,6 +25,7 @@ with matplotlib.rc_context():
 LOCATIONS: tuple[str, ...] = tuple(locations)
 EXPANSION_VERSION = "1.3"
 CENTRELINE_STEP_M = 1.0
+MIN_LANE_M = 1e-3
 MARGIN_M = 120.0  # the raster's far corner lies 86 m from the ego
 WHERE_TO_GET = (
     "Download nuScenes-map-expansion-v1.3.zip from nuscenes.org/nuscenes#download "
@@ -153,9 +154,9 @@ def _damaged(path: Path, reason: str) -> InputError:
 def _centrelines(devkit: Any) -> tuple[list[Floats], list[tuple[int, int]], list[bool]]:
     """Centrelines (N, 2) of lanes, then connectors; index pairs from, to; whether each is a connector."""
     # A few lanes of the official maps have no path; the devkit skips them too.
-    paths = devkit.arcline_path_3
-    lanes = [r["token"] for r in devkit.lane if paths.get(r["token"])]
-    connectors = [r["token"] for r in devkit.lane_connector if paths.get(r["token"])]
+    paths = {token: path for token, path in devkit.arcline_path_3.items() if length_of_lane(path) > MIN_LANE_M}
+    lanes = [r["token"] for r in devkit.lane if r["token"] in paths]
+    connectors = [r["token"] for r in devkit.lane_connector if r["token"] in paths]
     tokens = lanes + connectors
     index = {token: i for i, token in enumerate(tokens)}
     centrelines = [np.array(discretize_lane(paths[token], CENTRELINE_STEP_M))[:, :2] for token in tokens]

@@ -224,6 +224,7 @@ def _map() -> dict[str, Any]:
             {"token": "west", "polygon_token": box(0, -2, 60, 2), **lane},
             {"token": "east", "polygon_token": box(80, -2, 300, 2), **lane},
             {"token": "without_path", "polygon_token": box(0, 2, 60, 6), **lane},
+            {"token": "without_length", "polygon_token": box(0, 2, 60, 6), **lane},
         ],
         "lane_connector": [{"token": "middle", "polygon_token": box(60, -2, 80, 2)}],
         "ped_crossing": [{"token": "x0", "polygon_token": box(62, -6, 66, 6)}],
@@ -233,7 +234,13 @@ def _map() -> dict[str, Any]:
         "traffic_light": [],
         "road_divider": [{"token": "rd", "line_token": line([(0, 6), (300, 6)])}],
         "lane_divider": [{"token": "ld", "line_token": line([(0, 2), (60, 2)])}],
-        "arcline_path_3": {"west": [_straight(0, 60)], "middle": [_straight(60, 20)], "east": [_straight(80, 220)]},
+        "arcline_path_3": {
+            "west": [_straight(0, 60)],
+            "middle": [_straight(60, 20)],
+            "east": [_straight(80, 220)],
+            "without_path": [],
+            "without_length": [_straight(0, 0)],
+        },
         "connectivity": {
             "west": {"incoming": [], "outgoing": ["middle"]},
             "middle": {"incoming": ["west"], "outgoing": ["east"]},
