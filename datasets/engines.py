@@ -1,8 +1,9 @@
 """Where drives are worked on: here, one after another, or on every machine of a Ray cluster."""
 
+import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from drive_wm.errors import InputError
 
@@ -21,14 +22,14 @@ def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
     What the work writes must then lie on a disk that all machines share.
     """
     try:
-        import ray
+        ray: Any = importlib.import_module("ray")
     except ModuleNotFoundError as error:
         raise InputError("Ray is not installed. Type pip install 'drive-wm[ray]', or pass --engine local.") from error
     ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
     remote = ray.remote(lambda item: work(item))
     # Items are read only as fast as they are worked off, so that a large data set never fills the memory.
     room = 2 * int(ray.cluster_resources().get("CPU", 1))
-    pending: deque[object] = deque()
+    pending: deque[Any] = deque()
     try:
         for item in items:
             pending.append(remote.remote(item))

@@ -56,6 +56,9 @@ OPTIONAL_TABLES = ("attribute", "visibility")
 def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
     """The scenes of a split, in the split's order, checked; those that the tables lack are counted in a warning."""
     names = scene_names(root, version, split)
+    wanted = len(known_splits(root, version)[split])
+    if len(names) < wanted:
+        warnings.warn(f"{wanted - len(names)} of {wanted} scenes of {split} are not in {root / version}.", stacklevel=2)
     tables = open_tables(root, version)
     scenes = {scene["name"]: scene for scene in tables.scene}
     for name in names:
@@ -78,9 +81,6 @@ def scene_names(root: Path, version: str, split: str) -> list[str]:
             f"None of the {len(splits[split])} scenes of split {split!r} is in {root / version}. "
             f"Splits with scenes there: {', '.join(usable) or 'none'}. Pass one of them with --split, or another --version."
         )
-    absent = len(splits[split]) - len(names)
-    if absent:
-        warnings.warn(f"{absent} of {len(splits[split])} scenes of {split} are not in {root / version}.", stacklevel=2)
     return names
 
 
