@@ -1,0 +1,77 @@
+"""Open-loop planning: which steps of a path hit a box under each of the five protocols, and how each averages over time.
+
+Protocols: `uniad` (Hu et al., CVPR 2023), `stp3_vad` (Hu et al., ECCV 2022; Jiang et al., ICCV 2023), `bev_planner` (Li et al.,
+CVPR 2024), `sparsedrive` (Sun et al., ICRA 2025), and `strict`, ours. Paths and boxes: x right, y forward.
+"""
+
+from typing import Literal, get_args
+
+import numpy as np
+
+from drive_wm.metrics.planning_grid import GRIDS, Bools, Floats, Ints, raster_hits
+from drive_wm.metrics.planning_polygons import sparsedrive_hits, strict_hits
+
+Protocol = Literal["uniad", "stp3_vad", "bev_planner", "sparsedrive", "strict"]
+PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
+
+STEPS = 6  # 0.5 s apart
+HORIZONS_S = (1, 2, 3)
+
+# Which samples and steps enter a mean: all of them, those of samples with all six steps, or each step that exists.
+DENOMINATOR = {
+    "uniad": "all", "stp3_vad": "complete", "bev_planner": "complete", "sparsedrive": "complete", "strict": "step",
+}  # fmt: skip
+EXCLUDES_TRUTH = {"uniad", "stp3_vad", "bev_planner", "sparsedrive"}
+# The figure "at T s": the value at T, the mean of the steps up to T, or whether any step up to T has it.
+L2_OVER_TIME = {
+    "uniad": "at", "stp3_vad": "mean", "bev_planner": "mean", "sparsedrive": "mean", "strict": "at",
+}  # fmt: skip
+COLLISION_OVER_TIME = L2_OVER_TIME | {"bev_planner": "any"}
+
+_EGO_REACH_M = 4.0  # the footprint and every rounding stay within this of the path point, in all five protocols
+_GRID_EDGE_M = 50.0
+
+
+def hits(protocol: Protocol, paths_m: Floats, valid: Bools, boxes: Floats, owner: Ints) -> Bools:
+    """Whether each step hits a box (R, S, 6), for R paths per sample (R, S, 6, 2); valid is (S, 6).
+
+    Box n of boxes (N, 5) x, y, length, width, yaw stands at step owner[n] = 6 * sample + step; owner is ascending.
+    """
+    squashes = protocol in GRIDS
+    near = _near(np.clip(paths_m, -_GRID_EDGE_M, _GRID_EDGE_M) if squashes else paths_m, boxes, owner)
+    boxes, owner = boxes[near], owner[near]
+    if squashes:
+        return raster_hits(GRIDS[protocol], paths_m, boxes, owner)
+    if protocol == "sparsedrive":
+        return sparsedrive_hits(paths_m, boxes, owner)
+    return strict_hits(paths_m, valid, boxes, owner)
+
+
+def _near(paths_m: Floats, boxes: Floats, owner: Ints) -> Bools:
+    """Boxes (N,) that some path could meet: a cheap bound, so that few are drawn."""
+    reach_m = _EGO_REACH_M + np.hypot(boxes[:, 2], boxes[:, 3]) / 2
+    near = np.zeros(len(boxes), bool)
+    for path in paths_m.reshape(len(paths_m), -1, 2):
+        offset_m = np.abs(path[owner] - boxes[:, :2])
+        near |= (offset_m <= reach_m[:, None]).all(-1)
+    return near
+
+
+def weights(protocol: Protocol, valid: Bools) -> Bools:
+    """Which (sample, step) entries (S, 6) a mean of this protocol divides by."""
+    if DENOMINATOR[protocol] == "all":
+        return np.ones_like(valid)
+    if DENOMINATOR[protocol] == "complete":
+        return np.broadcast_to(valid.all(-1, keepdims=True), valid.shape)
+    return valid
+
+
+def at_horizons(values: Floats | Bools, weight: Bools, over_time: str) -> tuple[float, float, float]:
+    """The protocol's figures at 1, 2 and 3 s from values (S, 6); nan where nothing is counted."""
+    values = np.where(weight, values, 0).astype(np.float64)
+    if over_time == "any":
+        values = np.maximum.accumulate(values, axis=1)
+    count = weight.sum(0)
+    per_step = np.divide(values.sum(0), count, out=np.full(STEPS, np.nan), where=count > 0)
+    first, second, third = (per_step[: 2 * s].mean() if over_time == "mean" else per_step[2 * s - 1] for s in HORIZONS_S)
+    return float(first), float(second), float(third)
