@@ -70,10 +70,10 @@ def candidates(
     ways = paths(found, speed_mps, config.paths)
     places = slots(config)
     path = torch.tensor([s.path for s in places], device=speed_mps.device)
-    speeds_mps = _speeds_mps(scene, ways.limit_mps[:, path], places, config)
-    lattice = _pursue(ways.position_m[:, path], speed_mps, speeds_mps)
+    speeds_mps = _speeds_mps(scene, ways.limit_mps.index_select(1, path), places, config)
+    lattice = _pursue(ways.position_m.index_select(1, path), speed_mps, speeds_mps)
     useless = torch.tensor([s.share < 0 for s in places], device=speed_mps.device) & (speed_mps[:, None] < 0.3)
-    lattice = Plans(*lattice, valid=ways.valid[:, path] & ~useless)
+    lattice = Plans(*lattice, valid=ways.valid.index_select(1, path) & ~useless)
     groups = [lattice, _holding(scene, config)]
     return _join(groups if proposals is None else [lattice, proposals, groups[1]])
 

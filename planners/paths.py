@@ -8,7 +8,6 @@ from drive_wm.planners.routes import POINTS, SPACING_M, Routes
 from torch import Tensor
 from torch.nn import functional as F
 
-from drive_wm.geometry import wrap_angle
 from drive_wm.structs import TensorStruct
 
 OFFSETS_M = (0.0, 0.8, -0.8, 1.6, -1.6, 2.4, -2.4)
@@ -88,10 +87,9 @@ def _even(points_m: Tensor) -> Tensor:
 
 def _corner_limit_mps(points_m: Tensor) -> Tensor:
     """Speed (B, N, Q) that meets every bend ahead with comfortable braking."""
-    step = points_m[:, :, 1:] - points_m[:, :, :-1]
-    yaw_rad = torch.atan2(step[..., 1], step[..., 0])
+    tangent = (points_m[:, :, 1:] - points_m[:, :, :-1]) / SPACING_M
     # Over 6 m: the points come from a coarser polyline, and its corners are not bends.
-    turn_rad = wrap_angle(yaw_rad[:, :, 4:] - yaw_rad[:, :, :-4]).abs()
+    turn_rad = (tangent[:, :, 4:] - tangent[:, :, :-4]).square().sum(-1).sqrt()
     curvature = F.pad(turn_rad / (4 * SPACING_M), (2, 3), mode="replicate")
     corner_sq = CORNER_ACCEL_MPS2 / curvature.clamp(min=1e-3)
     at_m = arc_length_m(points_m)

@@ -36,7 +36,7 @@ def routes(scene: Scene) -> Routes:
     lane, lane_valid = _lane_routes(scene.lanes)
     arcs = _corridors(scene)
     on_lane = lane_valid[:, :1] & scene.has_lanes[:, None]
-    valid = torch.where(on_lane, lane_valid, torch.ones_like(lane_valid))
+    valid = lane_valid | ~on_lane
     position_m = torch.cat([asked, torch.where(on_lane[..., None, None], lane, arcs)], dim=1)
     valid = torch.cat([asked_valid, valid], dim=1)
     return Routes(position_m, valid & ~_repeats(position_m, valid))
@@ -73,7 +73,7 @@ def _lane_routes(lanes: Lanes) -> tuple[Tensor, Tensor]:
     starts = torch.cat([here, here, here, sides, nearest[:, 1:]], dim=1)
     exists = torch.cat([near[:, :1].expand(-1, 3), near[:, :1] & (sides >= 0), near[:, 1:]], dim=1)
     branch = torch.tensor([STRAIGHT, LEFTMOST, RIGHTMOST, STRAIGHT, STRAIGHT, STRAIGHT, STRAIGHT], device=starts.device)
-    onward = _onward(lanes)[:, branch]  # (B, 7, L)
+    onward = _onward(lanes).index_select(1, branch)  # (B, 7, L)
     piece = starts.clamp(min=0)
     points_m = [_piece_points(lanes, piece)]
     alive = exists

@@ -71,7 +71,8 @@ def score(scene: Scene, plans: Plans, rollouts: Rollouts, found: Routes | None =
     others = nearest_others(ego.centre_m, rollouts, NEAREST)
     moving = motion(plans.speed_mps, plans.action[..., 1], ego_speed_mps(scene))
     lane = fit_to_lanes(plans.pose, scene.lanes)
-    against = torch.where(scene.has_lanes[:, None, None], lane.against, against_raster(plans.pose, scene.raster))
+    has_lanes = scene.has_lanes[:, None, None]
+    against = (has_lanes & lane.against) | (~has_lanes & against_raster(plans.pose, scene.raster))
     has_direction = scene.has_lanes | scene.has_raster
     has_command = scene.command_origin != COMMAND_ORIGINS.index("none")
     onward = _leading(scene, found)
@@ -103,7 +104,7 @@ def total(scores: Scores, weights: Weights) -> Tensor:
 def _leading(scene: Scene, found: Routes) -> Tensor:
     """Routes (B, R) along which metres count as progress: the scene's own where it has one, otherwise any."""
     first = torch.arange(found.valid.shape[1], device=found.valid.device) == 0
-    return torch.where(scene.has_route[:, None], first, found.valid)
+    return found.valid & (first | ~scene.has_route[:, None])
 
 
 def _where(known: Tensor, term: Tensor) -> Tensor:
