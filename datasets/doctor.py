@@ -67,17 +67,17 @@ def _extras() -> Iterator[Finding]:
 
 
 def _dataroot(root: Path, version: str) -> Iterator[Finding]:
-    from drive_wm.datasets import nuscenes
+    from drive_wm.datasets import nuscenes_tables as tables
 
     name = f"tables of {version}"
     try:
-        nuscenes.require_tables(root, version)
-        present = {scene["name"] for scene in nuscenes.read_table(root / version / "scene.json")}
-        places = sorted({log["location"] for log in nuscenes.read_table(root / version / "log.json")})
+        tables.require_tables(root, version)
+        present = {scene["name"] for scene in tables.read_table(root / version / "scene.json")}
+        places = sorted({log["location"] for log in tables.read_table(root / version / "log.json")})
     except (FileNotFoundError, InputError) as error:
         yield Finding(name, False, "missing or damaged", str(error))
         return
-    splits = nuscenes.known_splits(root, version)
+    splits = tables.known_splits(root, version)
     shares = [f"{split} {n}/{len(names)}" for split, names in splits.items() if (n := len(present & set(names)))]
     yield Finding(name, True, f"{len(present)} scenes: {', '.join(shares)}")
     for place in places:

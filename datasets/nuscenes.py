@@ -1,6 +1,5 @@
 """nuScenes tables as Logs: one per scene, keyframes at 2 Hz, boxes of every annotated instance."""
 
-import json
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,8 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 from drive_wm.datasets.nuscenes_map import map_at
-from nuscenes.nuscenes import NuScenes
-from nuscenes.utils.splits import create_splits_scenes
+from drive_wm.datasets.nuscenes_tables import known_splits, open_tables, scene_names
 
 from drive_wm.errors import InputError
 from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Floats, Log
@@ -46,12 +44,6 @@ KIND_OF_CATEGORY = {
 EGO_SIZE_M = (4.084, 1.85)
 EGO_CENTRE_M = 0.943713 + 0.5
 
-TABLES = (
-    "category", "instance", "sensor", "calibrated_sensor", "ego_pose", "log", "scene", "sample", "sample_data",
-    "sample_annotation", "map",
-)  # fmt: skip
-OPTIONAL_TABLES = ("attribute", "visibility")
-
 
 def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
     """The scenes of a split, in the split's order, checked; those that the tables lack are counted in a warning."""
@@ -65,92 +57,6 @@ def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
         log = _read_scene(tables, root, scenes[name])
         log.check()
         yield log
-
-
-def scene_names(root: Path, version: str, split: str) -> list[str]:
-    """Names of the split's scenes that the tables hold."""
-    require_tables(root, version)
-    present = {scene["name"] for scene in read_table(root / version / "scene.json")}
-    splits = known_splits(root, version)
-    if split not in splits:
-        raise InputError(f"No split {split!r} in nuScenes; known: {', '.join(splits)}. Pass one of them with --split.")
-    names = [name for name in splits[split] if name in present]
-    if not names:
-        usable = [other for other, members in splits.items() if present & set(members)]
-        raise InputError(
-            f"None of the {len(splits[split])} scenes of split {split!r} is in {root / version}. "
-            f"Splits with scenes there: {', '.join(usable) or 'none'}. Pass one of them with --split, or another --version."
-        )
-    return names
-
-
-def known_splits(root: Path, version: str) -> dict[str, list[str]]:
-    """Scene names of the official splits, and of those in splits.json, the devkit's place for a dataset's own."""
-    own = root / version / "splits.json"
-    return create_splits_scenes() | (read_table(own) if own.is_file() else {})
-
-
-def require_tables(root: Path, version: str) -> None:
-    """Raise FileNotFoundError that names what is missing of a version's tables."""
-    folder = root / version
-    if not folder.is_dir():
-        versions = sorted(path.parent.name for path in root.glob("*/scene.json"))
-        found = f"versions there: {', '.join(versions)}" if versions else "no nuScenes tables are there"
-        raise FileNotFoundError(
-            f"No nuScenes tables in {folder} ({found}). "
-            f"Download {version} from nuscenes.org/nuscenes#download and pass its folder with --root and --version."
-        )
-    missing = [name for name in TABLES if not (folder / f"{name}.json").is_file()]
-    if missing:
-        raise FileNotFoundError(
-            f"{folder} lacks {', '.join(f'{name}.json' for name in missing)}. "
-            f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download there again."
-        )
-
-
-def source_files(root: Path, version: str) -> dict[str, int]:
-    """Bytes of each table and map file, by its path below the dataroot."""
-    paths = [root / version / f"{name}.json" for name in TABLES] + sorted((root / "maps" / "expansion").glob("*.json"))
-    return {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
-
-
-def open_tables(root: Path, version: str) -> Any:
-    """The devkit's NuScenes with its tables read and indexed."""
-    require_tables(root, version)
-    for row in read_table(root / version / "map.json"):
-        if not (root / row["filename"]).is_file():
-            raise FileNotFoundError(
-                f"{root / row['filename']}, which map.json names, is missing. "
-                f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download in {root} again."
-            )
-    try:
-        return _Tables(version=version, dataroot=str(root), verbose=False)
-    except (AssertionError, IndexError, KeyError, OSError, TypeError) as error:
-        raise InputError(
-            f"The tables in {root / version} do not fit together ({type(error).__name__}: {error}). "
-            f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download there again."
-        ) from error
-
-
-def read_table(path: Path) -> Any:
-    """Parse a JSON table; InputError names the file where it is damaged."""
-    try:
-        return json.loads(path.read_bytes())
-    except ValueError as error:
-        raise InputError(
-            f"{path} is damaged ({error}). Unpack the metadata from nuscenes.org/nuscenes#download again."
-        ) from error
-
-
-class _Tables(NuScenes):  # type: ignore[misc]
-    """The devkit's tables without sweeps, which hold 6 of 7 rows of sample_data and nothing that a Log needs."""
-
-    def __load_table__(self, table_name: str) -> Any:
-        path = Path(self.table_root) / f"{table_name}.json"
-        if table_name in OPTIONAL_TABLES and not path.is_file():
-            return []
-        table = read_table(path)
-        return [row for row in table if row["is_key_frame"]] if table_name == "sample_data" else table
 
 
 def _read_scene(tables: Any, root: Path, scene: dict[str, Any]) -> Log:

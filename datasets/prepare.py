@@ -36,7 +36,8 @@ class Source:
 
 def nuscenes_source(request: Request) -> Source:
     # Imported here, as the next one: a cache is read where neither devkit nor simulator is installed.
-    from drive_wm.datasets.nuscenes import read_logs, scene_names, source_files
+    from drive_wm.datasets.nuscenes import read_logs
+    from drive_wm.datasets.nuscenes_tables import scene_names, source_files
 
     if request.root is None:
         raise InputError("No nuScenes folder was given. Pass --root with the folder that holds v1.0-mini or v1.0-trainval.")

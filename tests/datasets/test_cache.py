@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import pytest
 import torch
-from drive_wm.datasets import cache as cache_module
+from drive_wm.datasets import shards
 from drive_wm.datasets.cache import open_cache, write_cache
-from drive_wm.scene_at import scenes_of
 
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
+from drive_wm.scene_at import scenes_of
 from drive_wm.structs import tensors
 
 CONFIG = SceneConfig(agents=4, lanes=8, elements=8)
@@ -77,7 +77,7 @@ def test_an_interrupted_run_goes_on(write, logs, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="1 drives of an unfinished one are there"):
         open_cache(tmp_path / "cache")
     built = []
-    monkeypatch.setattr(cache_module, "scenes_of", lambda log, config: built.append(log.name) or scenes_of(log, config))
+    monkeypatch.setattr(shards, "scenes_of", lambda log, config: built.append(log.name) or scenes_of(log, config))
     _, notes = write(logs)
     assert built == ["b"]
     assert notes == [(1, 0, "a: 4 scenes, already there"), (2, 0, "b: 3 scenes")]
