@@ -1,0 +1,215 @@
+"""Bird's-eye view of the map in the ego frame: exact cell coverage and a signed distance, both continuous in the geometry.
+
+Coverage accumulates the signed area beside every border edge, then sums along each row, as font renderers
+antialias glyphs. A cell that is covered by a third holds a third, so a small turn of the world changes little.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+from numpy.typing import NDArray
+from scipy.spatial import cKDTree
+
+from drive_wm.log import Floats, Ints, LogMap
+from drive_wm.scene import CELL_M, EDGE_CLIP_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
+
+LANE_WIDTH_M = 3.0
+DIVIDER_WIDTH_M = 0.3
+BORDER_STEP_M = 0.25  # spacing of the samples that find the nearest border segment
+_CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
+_REACH_M = 75.0  # beyond half the raster's diagonal, with room for one segment
+_X_M = X_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
+_Y_M = Y_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
+
+
+@dataclass(frozen=True)
+class MapShapes:
+    """A map prepared for drawing, in the global frame; the covered area lies to the left of each directed edge."""
+
+    areas: dict[str, Floats]  # layer -> (E, 2, 2) edges of drivable, crosswalk, walkway
+    strips: dict[str, Floats]  # layer -> (S, 4, 2) corners of a thin quad per segment of lane, lane_divider, road_divider
+    lane_direction: Floats  # (S, 2) unit vector along each quad of the lanes
+
+
+def map_shapes(log_map: LogMap) -> MapShapes:
+    """Prepare a map once; `draw` then costs milliseconds per pose."""
+    areas = {"drivable": _dissolve(log_map.drivable), "crosswalk": log_map.crosswalks, "walkway": log_map.walkways}
+    lane, lane_direction = strip_quads(log_map.lanes, LANE_WIDTH_M)
+    dividers = {"lane_divider": log_map.lane_dividers, "road_divider": log_map.road_dividers}
+    strips = {"lane": lane} | {name: strip_quads(lines, DIVIDER_WIDTH_M)[0] for name, lines in dividers.items()}
+    return MapShapes({name: area_edges(area) for name, area in areas.items()}, strips, lane_direction)
+
+
+def draw(shapes: MapShapes, ego_pose: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Raster (C, Y, X) of RASTER_LAYERS and edge_m (Y, X) seen from ego_pose (3,) global_from_ego."""
+    areas = {name: _to_ego(edges, ego_pose) for name, edges in shapes.areas.items()}
+    layers = {name: np.clip(coverage(edges)[0], 0, 1) for name, edges in areas.items()}
+    for name in ("lane_divider", "road_divider"):
+        quads = _to_ego(shapes.strips[name], ego_pose)
+        # A line straight through a cell covers width / cell of it; scaled, that reads 1.
+        layers[name] = np.clip(coverage(_quad_edges(quads[_near(quads)]))[0] * (CELL_M / DIVIDER_WIDTH_M), 0, 1)
+    layers |= _lane_layers(_to_ego(shapes.strips["lane"], ego_pose), shapes.lane_direction @ _turn(ego_pose[2]))
+    raster = np.stack([layers[name] for name in RASTER_LAYERS]).astype(np.float32)
+    return raster, edge_distance(areas["drivable"]).astype(np.float32)
+
+
+def _lane_layers(quads: Floats, direction: Floats) -> dict[str, Floats]:
+    """Layers lane, lane_cos, lane_sin: coverage, and the mean heading of what covers the cell times that coverage."""
+    near = _near(quads)
+    weight = np.concatenate([np.ones((near.sum(), 1)), direction[near]], axis=1)
+    total, cos, sin = coverage(_quad_edges(quads[near]), np.repeat(weight, 4, axis=0))
+    share = np.maximum(total, 1.0)
+    return {"lane": np.clip(total, 0, 1), "lane_cos": cos / share, "lane_sin": sin / share}
+
+
+def area_edges(areas: shapely.MultiPolygon) -> Floats:
+    """Border edges (E, 2, 2) start, end of polygons, the inside to their left: outlines counter-clockwise, holes clockwise."""
+    rings, polygon = shapely.get_rings(shapely.get_parts(areas), return_index=True)
+    outline = np.diff(polygon, prepend=-1) != 0  # the first ring of each polygon
+    xy_m, ring = shapely.get_coordinates(rings, return_index=True)
+    inside_one = ring[1:] == ring[:-1]
+    edges = np.stack([xy_m[:-1], xy_m[1:]], axis=1)[inside_one]
+    ring = ring[1:][inside_one]
+    start, end = edges[:, 0] - xy_m[:1], edges[:, 1] - xy_m[:1]
+    area = np.bincount(ring, start[:, 0] * end[:, 1] - start[:, 1] * end[:, 0], minlength=len(rings))
+    backward = ((area > 0) != outline)[ring]
+    return np.where(backward[:, None, None], edges[:, ::-1], edges)
+
+
+def strip_quads(lines: shapely.MultiLineString, width_m: float) -> tuple[Floats, Floats]:
+    """Quads (S, 4, 2), counter-clockwise, that cover polylines to a width, and the unit direction (S, 2) of each."""
+    xy_m, line = shapely.get_coordinates(shapely.get_parts(lines), return_index=True)
+    step = np.diff(xy_m, axis=0)
+    length = np.linalg.norm(step, axis=1)
+    first = np.flatnonzero((line[1:] == line[:-1]) & (length > 1e-9))
+    direction = step[first] / length[first, None]
+    # Each vertex takes the mean direction of its two segments, so that neighbouring quads share an end.
+    vertex = np.zeros_like(xy_m)
+    np.add.at(vertex, first, direction)
+    np.add.at(vertex, first + 1, direction)
+    vertex /= np.maximum(np.linalg.norm(vertex, axis=1, keepdims=True), 1e-9)
+    left = np.stack([-vertex[:, 1], vertex[:, 0]], axis=1) * (width_m / 2)
+    a, b = first, first + 1
+    quads = np.stack([xy_m[a] - left[a], xy_m[b] - left[b], xy_m[b] + left[b], xy_m[a] + left[a]], axis=1)
+    return quads, direction
+
+
+def coverage(edges_m: Floats, weight: Floats | None = None) -> Floats:
+    """Sum (W, Y, X) over closed outlines, edges (E, 2, 2) in the ego frame, of covered share times weight (E, W).
+
+    Every edge is split at the grid lines; a piece adds the area between itself and the right side of its own cell,
+    and its full height to the cells further right. Outlines that overlap add up.
+    """
+    weight = np.ones((len(edges_m), 1)) if weight is None else weight
+    edges = (edges_m - np.array([X_RANGE_M[0], Y_RANGE_M[0]])) / CELL_M
+    low, high = edges[:, :, 1].min(1), edges[:, :, 1].max(1)
+    owner = np.flatnonzero((high > 0) & (low < RASTER_SIZE) & (edges[:, :, 0].min(1) < RASTER_SIZE))
+    edges = edges[owner]
+    for axis in (1, 0):
+        edges, parent = _split(edges, axis)
+        owner = owner[parent]
+    middle = edges.mean(axis=1)
+    inside = (middle[:, 1] > 0) & (middle[:, 1] < RASTER_SIZE) & (middle[:, 0] < RASTER_SIZE)
+    edges, middle, owner = edges[inside], middle[inside], owner[inside]
+    x = np.maximum(middle[:, 0], 0.0)  # an edge left of the raster covers whole rows
+    column, row = x.astype(np.int64), middle[:, 1].astype(np.int64)
+    height = edges[:, 0, 1] - edges[:, 1, 1]  # downward: the inside lies to the right
+    beside = height * (x - column)
+    cell, size = row * (RASTER_SIZE + 1) + column, RASTER_SIZE * (RASTER_SIZE + 1)
+    sums = [
+        np.bincount(cell, w * (height - beside), size) + np.bincount(cell + 1, w * beside, size + 1)[:size]
+        for w in weight[owner].T
+    ]
+    return np.cumsum(np.stack(sums).reshape(-1, RASTER_SIZE, RASTER_SIZE + 1), axis=2)[:, :, :RASTER_SIZE]
+
+
+def _split(edges: Floats, axis: int) -> tuple[Floats, Ints]:
+    """Cut edges (E, 2, 2), in cells, at the raster's lines across one axis; the pieces and the edge of each."""
+    a, b = edges[:, 0, axis], edges[:, 1, axis]
+    lowest = np.clip(np.floor(np.minimum(a, b)) + 1, 0, RASTER_SIZE + 1)
+    highest = np.clip(np.ceil(np.maximum(a, b)) - 1, -1, RASTER_SIZE)
+    cuts = np.maximum(highest - lowest + 1, 0).astype(np.int64)
+    parent = np.repeat(np.arange(len(edges)), cuts + 1)
+    piece = np.arange(len(parent)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
+    # Lines in the order in which the edge meets them; span is not 0 where there is a cut.
+    line = np.where(a < b, lowest - 1, highest + 1)[parent] + np.where(a < b, 1, -1)[parent] * piece
+    span = np.where(cuts > 0, b - a, 1.0)[parent]
+    start = np.where(piece == 0, 0.0, (line - a[parent]) / span)
+    end = np.where(piece == cuts[parent], 1.0, (line + np.sign(span) - a[parent]) / span)
+    share = np.stack([start, end], axis=1)[..., None]
+    return edges[parent, :1] * (1 - share) + edges[parent, 1:] * share, parent
+
+
+def edge_distance(border_m: Floats) -> Floats:
+    """Distance (Y, X) of each cell centre to border edges (E, 2, 2), positive inside, clipped; 0 without a border."""
+    if not len(border_m):
+        return np.zeros((RASTER_SIZE, RASTER_SIZE))
+    low, high = border_m.min(axis=1), border_m.max(axis=1)
+    window_m = np.array([X_RANGE_M, Y_RANGE_M]) + EDGE_CLIP_M * np.array([-1, 1])
+    near = border_m[((high > window_m[:, 0]) & (low < window_m[:, 1])).all(axis=1)]
+    return np.where(_inside(border_m), 1.0, -1.0) * _unsigned_distance(near)
+
+
+def _unsigned_distance(border_m: Floats) -> Floats:
+    if not len(border_m):
+        return np.full((RASTER_SIZE, RASTER_SIZE), EDGE_CLIP_M)
+    start, step = border_m[:, 0], border_m[:, 1] - border_m[:, 0]
+    count = np.ceil(np.linalg.norm(step, axis=1) / BORDER_STEP_M).astype(np.int64).clip(min=1)
+    segment = np.repeat(np.arange(len(count)), count)
+    share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[segment]
+    samples = start[segment] + share[:, None] * step[segment]
+    centres = np.stack(np.meshgrid(_X_M, _Y_M), axis=-1)
+    sample_m, found = cKDTree(samples).query(centres, distance_upper_bound=EDGE_CLIP_M + BORDER_STEP_M)
+    nearest = np.where(np.isfinite(sample_m), segment[np.minimum(found, len(segment) - 1)], -1)
+    # The segment of the nearest sample is nearly always the nearest segment; the neighbours' answers cover ties.
+    padded = np.pad(nearest, 1, mode="edge")
+    choices = (nearest, padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1])
+    length2 = np.maximum((step**2).sum(1), 1e-18)
+    squared = np.full(nearest.shape, EDGE_CLIP_M**2)
+    for choice in choices:
+        offset = centres - start[choice]
+        along = np.clip((offset * step[choice]).sum(-1) / length2[choice], 0, 1)
+        miss = offset - along[..., None] * step[choice]
+        squared = np.where(choice >= 0, np.minimum(squared, (miss**2).sum(-1)), squared)
+    return np.sqrt(squared)
+
+
+def _inside(border_m: Floats) -> NDArray[np.bool_]:
+    """Whether each cell centre lies inside, (Y, X): the winding number, counted where edges cross the row's centre line."""
+    a, b = border_m[:, 0, 1], border_m[:, 1, 1]
+    row_a, row_b = (np.clip(np.ceil((y - _Y_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64) for y in (a, b))
+    count = np.abs(row_b - row_a)
+    edge = np.repeat(np.arange(len(count)), count)
+    row = np.minimum(row_a, row_b)[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
+    share = (_Y_M[row] - a[edge]) / (b - a)[edge]
+    x_m = border_m[edge, 0, 0] * (1 - share) + border_m[edge, 1, 0] * share
+    column = np.clip(np.ceil((x_m - _X_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64)
+    turns = np.bincount(row * (RASTER_SIZE + 1) + column, np.sign(row_a - row_b)[edge], RASTER_SIZE * (RASTER_SIZE + 1))
+    return np.cumsum(turns.reshape(RASTER_SIZE, RASTER_SIZE + 1), axis=1)[:, :RASTER_SIZE] > 0.5
+
+
+def _dissolve(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:
+    """Join polygons that overlap or touch: a seam between two of them is no border."""
+    if shapely.is_valid(areas):
+        return areas
+    whole = shapely.get_parts(shapely.union_all(shapely.make_valid(shapely.get_parts(areas))))
+    return shapely.multipolygons(whole[shapely.get_type_id(whole) == shapely.GeometryType.POLYGON])
+
+
+def _near(quads: Floats) -> NDArray[np.bool_]:
+    return np.linalg.norm(quads.mean(axis=1) - _CENTRE_M, axis=-1) < _REACH_M
+
+
+def _quad_edges(quads: Floats) -> Floats:
+    return np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2, 2)
+
+
+def _turn(yaw_rad: float) -> Floats:
+    """Matrix that takes row vectors of the global frame to the ego's axes."""
+    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
+    return np.array([[cos, -sin], [sin, cos]])
+
+
+def _to_ego(points_in_global_m: Floats, ego_pose: Floats) -> Floats:
+    return (points_in_global_m - ego_pose[:2]) @ _turn(ego_pose[2])

@@ -1,0 +1,317 @@
+"""Log to Scene and Future: the only place that changes frame, crops and pads."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import shapely
+import torch
+from torch import Tensor
+
+from drive_wm.bev import draw, map_shapes
+from drive_wm.errors import InputError
+from drive_wm.geometry import inverse, rotate, transform
+from drive_wm.lane_graph import MAX_PIECE_M, pose_along
+from drive_wm.log import VEHICLE, Bools, Floats, Ints, Log, LogMap
+from drive_wm.scene import (
+    COMMAND_ORIGINS,
+    COMMANDS,
+    ELEMENTS,
+    X_RANGE_M,
+    Y_RANGE_M,
+    Elements,
+    Future,
+    Lanes,
+    Scene,
+    SceneConfig,
+    Tracks,
+)
+from drive_wm.structs import cat
+
+DEFAULT = SceneConfig()
+MARGIN_M = 10.0  # lanes and elements this far outside the raster still count
+ROUTE_STEP_M = 2.0
+COMMAND_AHEAD_M = 30.0  # the route's command looks this far ahead
+COMMAND_STEPS = 6  # 3 s, where nuScenes planners read their command
+COMMAND_OFFSET_M = 2.0
+_CENTRE_M = (sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2)
+_REACH_M = float(np.hypot(X_RANGE_M[1] - _CENTRE_M[0], Y_RANGE_M[1] - _CENTRE_M[1])) + 2 * MARGIN_M
+
+
+def scene_at(log: Log, step: int, config: SceneConfig = DEFAULT, command: str = "none") -> tuple[Scene, Future]:
+    """What is known at a keyframe, and what then happened; B = 1.
+
+    `command` names its origin: "none", "route" (from log.route) or "ground_truth_offset" (from the future, as papers do).
+    """
+    return SceneBuilder(log, config).at(step, command)
+
+
+def scenes_of(log: Log, config: SceneConfig = DEFAULT, command: str = "none") -> tuple[Scene, Future]:
+    """Every keyframe of a log, stacked on B."""
+    builder = SceneBuilder(log, config)
+    scenes, futures = zip(*(builder.at(step, command) for step in range(len(log.keyframes))), strict=True)
+    return cat(scenes), cat(futures)
+
+
+class SceneBuilder:
+    """A log whose map is prepared once; `at` then takes milliseconds per keyframe."""
+
+    def __init__(self, log: Log, config: SceneConfig = DEFAULT) -> None:
+        if not log.has_ego:
+            raise InputError(f"Log {log.name!r} has no ego; needed: a drive recorded from a vehicle. Leave this log out.")
+        self.log, self.config = log, config
+        self._boxes = _boxes(log)
+        self._shapes = map_shapes(log.map)
+        self._lanes = _lane_table(log.map, config.lane_points)
+        self._elements = _element_table(log.map, config.element_points)
+
+    def at(self, step: int, command: str = "none") -> tuple[Scene, Future]:
+        """Scene and Future of keyframe `step`; B = 1."""
+        log, config = self.log, self.config
+        if not 0 <= step < len(log.keyframes):
+            raise InputError(f"Log {log.name!r} has no step {step}; needed: 0 to {len(log.keyframes) - 1}.")
+        pose = torch.from_numpy(log.ego_pose[step])
+        shown = self._boxes.nearest(step, config.agents)
+        past = self._boxes.tracks(shown, step + np.arange(1 - config.history, 1), step, pose, config.agents)
+        coming = step + np.arange(1, config.future + 1)
+        future = self._boxes.tracks(shown, coming, step, pose, config.agents)
+        ego_pose, ego_valid = _ego_future(log, coming, pose)
+        raster, edge_m = draw(self._shapes, log.ego_pose[step])
+        route_m, has_route = _route_ahead(log, pose, config.route_points)
+        origin, choice = _command(command, log, pose, step)
+        scene = Scene(
+            tracks=past,
+            lanes=self._lanes.near(pose, config.lanes),
+            elements=self._elements.near(pose, config.elements),
+            raster=torch.from_numpy(raster)[None],
+            edge_m=torch.from_numpy(edge_m)[None],
+            ego_centre_m=torch.tensor([log.ego_centre_m], dtype=torch.float32),
+            route_m=route_m[None].float(),
+            has_route=torch.tensor([has_route]),
+            command=torch.tensor([COMMANDS.index(choice)]),
+            command_origin=torch.tensor([COMMAND_ORIGINS.index(origin)]),
+            has_ego=torch.tensor([True]),
+            has_all_traffic=torch.tensor([log.has_all_traffic]),
+            has_lanes=torch.tensor([len(log.map.lanes.geoms) > 0]),
+            has_raster=torch.tensor([not log.map.drivable.is_empty]),
+        )
+        return scene, Future(tracks=future, ego_pose=ego_pose[None].float(), ego_valid=ego_valid[None])
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """The ego and every other agent of a log, in the global frame."""
+
+    position_m: Floats  # (1 + A, S, 2)
+    yaw_rad: Floats  # (1 + A, S)
+    velocity_mps: Floats  # (1 + A, S, 2)
+    size_m: Floats  # (1 + A, S, 2)
+    kind: Ints  # (1 + A,)
+    valid: Bools  # (1 + A, S)
+
+    def nearest(self, step: int, limit: int) -> Ints:
+        """The ego, then those present, nearest first; to the micrometre, so that ties keep the log's order."""
+        away_m = np.linalg.norm(self.position_m[:, step] - self.position_m[0, step], axis=-1).round(6)
+        away_m[0] = -1.0
+        order = np.argsort(away_m, kind="stable")
+        return order[self.valid[order, step]][:limit]
+
+    def tracks(self, shown: Ints, steps: Ints, now: int, pose: Tensor, limit: int) -> Tracks:
+        """Tracks (1, limit, T) of the agents shown; steps outside the log are not valid."""
+        at = steps.clip(0, self.valid.shape[1] - 1)
+        grid = np.ix_(shown, at)
+        valid = torch.from_numpy(self.valid[grid] & (at == steps))
+        position_m = transform(inverse(pose), torch.from_numpy(self.position_m[grid]))
+        velocity_mps = rotate(torch.from_numpy(self.velocity_mps[grid]), -pose[2])
+        return Tracks(
+            position_m=_pad(torch.where(valid[..., None], position_m, 0.0).float(), limit),
+            yaw_rad=_pad(torch.where(valid, _wrap(torch.from_numpy(self.yaw_rad[grid]) - pose[2]), 0.0).float(), limit),
+            velocity_mps=_pad(torch.where(valid[..., None], velocity_mps, 0.0).float(), limit),
+            size_m=_pad(torch.from_numpy(self.size_m[shown, now]).float(), limit),
+            kind=_pad(torch.from_numpy(self.kind[shown]), limit),
+            valid=_pad(valid, limit),
+        )
+
+
+def _boxes(log: Log) -> _Boxes:
+    heading = np.stack([np.cos(log.ego_pose[:, 2]), np.sin(log.ego_pose[:, 2])], axis=-1)
+    ego_m = log.ego_pose[:, :2] + log.ego_centre_m * heading
+    steps = len(log.keyframes)
+    position_m = np.concatenate([ego_m[None], log.position_m])
+    valid = np.concatenate([np.ones((1, steps), bool), log.valid])
+    # Backward difference: a centred one, as the devkit's box_velocity, reads the next frame, the future to be predicted.
+    velocity_mps = np.zeros_like(position_m)
+    velocity_mps[:, 1:] = np.diff(position_m, axis=1) / np.diff(log.time_s)[:, None]
+    velocity_mps[:, 1:][~(valid[:, 1:] & valid[:, :-1])] = 0.0
+    return _Boxes(
+        position_m=position_m,
+        yaw_rad=np.concatenate([log.ego_pose[None, :, 2], log.yaw_rad]),
+        velocity_mps=velocity_mps,
+        size_m=np.concatenate([np.broadcast_to(log.ego_size_m, (1, steps, 2)), log.size_m]),
+        kind=np.concatenate([[VEHICLE], log.kind]),
+        valid=valid,
+    )
+
+
+@dataclass(frozen=True)
+class _LaneTable:
+    """The lane pieces of a log, resampled, in the global frame."""
+
+    tree: shapely.STRtree
+    position_m: Tensor  # (L, P, 2)
+    yaw_rad: Tensor  # (L, P)
+    successor: Tensor  # (L, 3)
+    beside: Tensor  # (L, 2) left, right
+    in_junction: Tensor  # (L,)
+
+    def near(self, pose: Tensor, limit: int) -> Lanes:
+        """Lanes (1, limit) within the raster and its margin, nearest first; links to those left out are -1."""
+        shown, position_m = _nearest_lines(self.tree, self.position_m, pose, limit)
+        slot = torch.full((len(self.position_m) + 1,), -1)  # the last entry serves links of -1
+        slot[shown] = torch.arange(len(shown))
+        successor = slot[self.successor[shown]]
+        # Those left out move to the end; the rest keep their order from left to right.
+        successor = successor.gather(1, (successor < 0).long().argsort(dim=1, stable=True))
+        left, right = _pad(slot[self.beside[shown]], limit, fill=-1).unbind(dim=-1)
+        return Lanes(
+            position_m=_pad(position_m.float(), limit),
+            yaw_rad=_pad(_wrap(self.yaw_rad[shown] - pose[2]).float(), limit),
+            successor=_pad(successor, limit, fill=-1),
+            left=left,
+            right=right,
+            in_junction=_pad(self.in_junction[shown], limit),
+            valid=_pad(torch.ones(len(shown), dtype=torch.bool), limit),
+        )
+
+
+def _lane_table(log_map: LogMap, points: int) -> _LaneTable:
+    lines = shapely.get_parts(log_map.lanes)
+    along_m = shapely.length(lines)[:, None] * np.linspace(0, 1, points)
+    position_m, yaw_rad = pose_along(lines[:, None], along_m)
+    return _LaneTable(
+        tree=shapely.STRtree(lines),
+        position_m=torch.from_numpy(position_m),
+        yaw_rad=torch.from_numpy(yaw_rad),
+        successor=torch.from_numpy(_successors(log_map.lane_successors, position_m, yaw_rad)),
+        beside=torch.from_numpy(np.stack([log_map.lane_left, log_map.lane_right], axis=1)),
+        in_junction=torch.from_numpy(log_map.lane_in_junction),
+    )
+
+
+def _successors(links: Ints, position_m: Floats, yaw_rad: Floats) -> Ints:
+    """Successors (L, 3) from the leftmost to the rightmost, judged by where each ends as seen from the end of its parent.
+
+    Of more than three the leftmost, the straightest and the rightmost stay.
+    """
+    found = np.full((len(position_m), 3), -1, np.int64)
+    if not len(links):
+        return found
+    parent, child = links.T
+    way_m = position_m[child, -1] - position_m[parent, -1]
+    turn_rad = _wrap(torch.from_numpy(np.arctan2(way_m[:, 1], way_m[:, 0]) - yaw_rad[parent, -1])).numpy().round(6)
+    order = np.lexsort((child, -turn_rad, parent))
+    for group in np.split(order, np.flatnonzero(np.diff(parent[order])) + 1):
+        inner = group[1:-1]
+        kept = group if len(group) <= 3 else [group[0], inner[np.abs(turn_rad[inner]).argmin()], group[-1]]
+        found[parent[group[0]], : len(kept)] = child[kept]
+    return found
+
+
+@dataclass(frozen=True)
+class _ElementTable:
+    """Crosswalk outlines, and stop lines and dividers in pieces of at most 20 m, resampled, in the global frame."""
+
+    tree: shapely.STRtree
+    position_m: Tensor  # (E, P, 2)
+    kind: Tensor  # (E,)
+
+    def near(self, pose: Tensor, limit: int) -> Elements:
+        """Elements (1, limit) within the raster and its margin, nearest first."""
+        shown, position_m = _nearest_lines(self.tree, self.position_m, pose, limit)
+        valid = torch.ones(len(shown), dtype=torch.bool)
+        return Elements(_pad(position_m.float(), limit), _pad(self.kind[shown], limit), _pad(valid, limit))
+
+
+def _element_table(log_map: LogMap, points: int) -> _ElementTable:
+    outlines = shapely.get_exterior_ring(shapely.get_parts(log_map.crosswalks))
+    others = [shapely.get_parts(x) for x in (log_map.stop_lines, log_map.lane_dividers, log_map.road_dividers)]
+    lines = np.concatenate([outlines, *others])
+    kind = np.repeat(np.arange(len(ELEMENTS)), [len(outlines), *map(len, others)])
+    count = np.where(kind == ELEMENTS.index("crosswalk"), 1, np.ceil(shapely.length(lines) / MAX_PIECE_M).clip(min=1)).astype(
+        int
+    )
+    line = np.repeat(np.arange(len(lines)), count)
+    piece = np.arange(len(line)) - np.repeat(np.cumsum(count) - count, count)
+    share = (piece[:, None] + np.linspace(0, 1, points)) / count[line, None]
+    at = shapely.line_interpolate_point(lines[line, None], share, normalized=True)
+    position_m = np.stack([shapely.get_x(at), shapely.get_y(at)], axis=-1)
+    return _ElementTable(
+        shapely.STRtree(shapely.linestrings(position_m)), torch.from_numpy(position_m), torch.from_numpy(kind[line])
+    )
+
+
+def _nearest_lines(tree: shapely.STRtree, position_m: Tensor, pose: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """Which lines (N, P, 2) in the global frame come within the raster and its margin, nearest first, and their ego points."""
+    centre_m = transform(pose, torch.tensor([_CENTRE_M], dtype=pose.dtype))[0]
+    x_m, y_m = centre_m.tolist()
+    window = shapely.box(x_m - _REACH_M, y_m - _REACH_M, x_m + _REACH_M, y_m + _REACH_M)
+    around = torch.from_numpy(np.sort(tree.query(window)))
+    points_m = transform(inverse(pose), position_m[around].flatten(0, 1)).reshape(-1, *position_m.shape[1:])
+    half_m = torch.tensor([X_RANGE_M[1] - _CENTRE_M[0], Y_RANGE_M[1] - _CENTRE_M[1]])
+    outside_m = ((points_m - torch.tensor(_CENTRE_M)).abs() - half_m).amax(dim=-1).amin(dim=-1)
+    # To the micrometre, so that ties keep the map's order in every frame.
+    away_m = points_m.norm(dim=-1).amin(dim=-1).round(decimals=6)
+    order = away_m.argsort(stable=True)
+    order = order[(outside_m.round(decimals=6) <= MARGIN_M)[order]][:limit]
+    return around[order], points_m[order]
+
+
+def _ego_future(log: Log, steps: Ints, pose: Tensor) -> tuple[Tensor, Tensor]:
+    """Rear-axle poses (T, 3) in the ego frame and whether the log reaches them (T,)."""
+    at = steps.clip(0, len(log.keyframes) - 1)
+    valid = torch.from_numpy(at == steps)
+    reached = torch.from_numpy(log.ego_pose[at])
+    position_m = transform(inverse(pose), reached[:, :2])
+    ego_pose = torch.cat([position_m, _wrap(reached[:, 2:] - pose[2])], dim=-1)
+    return torch.where(valid[:, None], ego_pose, 0.0), valid
+
+
+def _route_ahead(log: Log, pose: Tensor, points: int) -> tuple[Tensor, bool]:
+    """Points (R, 2) in the ego frame, 2 m apart from the ego's projection on; zeros where there is no route."""
+    if log.route.is_empty:
+        return torch.zeros(points, 2), False
+    start_m = log.route.project(shapely.Point(pose[:2].tolist()))
+    along_m = start_m + ROUTE_STEP_M * np.arange(points)
+    at = shapely.get_coordinates(shapely.line_interpolate_point(log.route, along_m.clip(max=log.route.length)))
+    return transform(inverse(pose), torch.from_numpy(at)), True
+
+
+def _command(origin: str, log: Log, pose: Tensor, step: int) -> tuple[str, str]:
+    """Origin and command; where the log cannot tell, the origin is "none"."""
+    if origin not in COMMAND_ORIGINS:
+        raise InputError(f"No command origin {origin!r}; needed: one of {', '.join(COMMAND_ORIGINS)}.")
+    if origin == "route" and not log.route.is_empty:
+        route_m, _ = _route_ahead(log, pose, int(COMMAND_AHEAD_M / ROUTE_STEP_M) + 1)
+        return origin, _side(float(route_m[-1, 1] - route_m[0, 1]))
+    if origin == "ground_truth_offset" and step + 1 < len(log.keyframes):
+        last = min(step + COMMAND_STEPS, len(log.keyframes) - 1)
+        # The papers measure where LIDAR_TOP goes, which swings out ahead of the rear axle.
+        lidar = torch.from_numpy(log.ego_from_lidar[None, :2])
+        then_m = transform(inverse(pose), transform(torch.from_numpy(log.ego_pose[last]), lidar))
+        return origin, _side(float((then_m - lidar)[0, 1]))
+    return "none", "straight"
+
+
+def _side(left_m: float) -> str:
+    return "left" if left_m >= COMMAND_OFFSET_M else "right" if left_m <= -COMMAND_OFFSET_M else "straight"
+
+
+def _wrap(angle_rad: Tensor) -> Tensor:
+    """Bring angles to [-pi, pi), where what is pi but for rounding becomes -pi in every frame."""
+    return torch.remainder(angle_rad + torch.pi + 1e-7, 2 * torch.pi) - torch.pi - 1e-7
+
+
+def _pad(values: Tensor, length: int, fill: int = 0) -> Tensor:
+    """(N, ...) to (1, length, ...)."""
+    padded = values.new_full((1, length, *values.shape[1:]), fill)
+    padded[0, : len(values)] = values
+    return padded
