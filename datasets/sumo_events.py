@@ -5,6 +5,7 @@ from types import ModuleType
 
 import numpy as np
 
+EVENTS = ("cut_in", "hard_brake")
 QUIET_S = 6.0  # between two attempts
 DEFAULT_SPEED_MODE, DEFAULT_LANE_CHANGE_MODE = 31, 1621
 IGNORE_DECEL_LIMIT = 27  # speed mode without "do not brake harder than decel"

@@ -8,9 +8,9 @@ from xml.etree import ElementTree
 import numpy as np
 import shapely
 from drive_wm.datasets.sumo_networks import JAYWALK
-from drive_wm.lane_graph import build_lanes
 from shapely.geometry.base import BaseGeometry
 
+from drive_wm.lane_graph import build_lanes
 from drive_wm.log import Floats, LogMap
 
 GRID_M = 0.01  # areas are cut out of each other on this grid, where no sliver survives
@@ -55,7 +55,8 @@ def read_roads(path: Path) -> Roads:
             drivable=_areas(drivable),
             crosswalks=_areas(shapely.MultiPolygon([_strip(lane) for lane in lanes if _is_painted(lane)])),
             walkways=_areas(shapely.difference(paths, drivable, grid_size=GRID_M)),
-            stop_lines=_lines(_stop_lines(root, lanes)), lane_dividers=_lines(lane_dividers), road_dividers=_lines(road_dividers),
+            stop_lines=_lines(_stop_lines(root, lanes)), lane_dividers=_lines(lane_dividers),
+            road_dividers=_lines(road_dividers),
         ),
         {lane.id: lane.shape_m for lane in lanes},
     )  # fmt: skip

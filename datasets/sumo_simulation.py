@@ -1,21 +1,18 @@
 """One run of SUMO inside this process, recorded at 10 Hz: who was where, on which lane, and what happened."""
 
 import contextlib
-import importlib
-import io
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
-from drive_wm.datasets.sumo_events import Event, Stage
-
-from drive_wm.errors import InputError
+from drive_wm.datasets.sumo_events import Stage
+from drive_wm.datasets.sumo_install import find_program, sumo_module
 
 STEP_S = 0.1
 LEAP_M = 3.0
-NEEDS_SUMO = "SUMO is not installed: {missing} is missing. Install it with `pip install 'drive-wm[sumo]'`."
 
 
 @dataclass
@@ -29,21 +26,6 @@ class Trace:
     lanes: list[str] = field(default_factory=list)
 
 
-@dataclass(frozen=True)
-class Recording:
-    traces: dict[str, Trace]
-    events: tuple[Event, ...]
-
-
-def sumo_module(name: str) -> ModuleType:
-    """Import a module of the `sumo` extra, silently."""
-    try:
-        with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
-            return importlib.import_module(name)
-    except ImportError as error:
-        raise InputError(NEEDS_SUMO.format(missing=error.name or name)) from error
-
-
 @contextlib.contextmanager
 def _running(arguments: list[str]) -> Iterator[ModuleType]:
     """libsumo with a simulation loaded; closed whatever happens, since a process holds one at a time."""
@@ -55,38 +37,43 @@ def _running(arguments: list[str]) -> Iterator[ModuleType]:
         libsumo.close()
 
 
-def simulate(network: Path, traffic: Path, seed: int, until_s: float, stage: Stage) -> Recording:
-    """Run from 0 to `until_s` seconds and record everyone; `stage` may meddle after every step."""
-    arguments = [
-        sumo_module("sumolib").checkBinary("sumo"), "--net-file", str(network), "--route-files", str(traffic),
-        "--seed", str(seed), "--step-length", str(STEP_S), "--lateral-resolution", "0.8", "--time-to-teleport", "-1",
-        "--collision.action", "none", "--intermodal-collision.action", "none", "--pedestrian.timegap-crossing", "1.5",
-        "--ignore-route-errors", "true", "--no-step-log", "true", "--no-warnings", "true", "--xml-validation", "never", "--step-method.ballistic", "true",
-    ]  # fmt: skip
+def simulate(network: Path, traffic: Path, seed: int, until_s: float, stage: Stage) -> dict[str, Trace]:
+    """Run from 0 to `until_s` seconds and return everyone's trace; `stage` may meddle after every step."""
+    options = {
+        "net-file": network, "route-files": traffic, "seed": seed, "step-length": STEP_S, "step-method.ballistic": "true",
+        "lateral-resolution": 0.8, "time-to-teleport": -1, "collision.action": "none", "intermodal-collision.action": "none",
+        "pedestrian.timegap-crossing": 1.5, "ignore-route-errors": "true", "xml-validation": "never",
+        "no-step-log": "true", "no-warnings": "true",
+    }  # fmt: skip
+    arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     traces: dict[str, Trace] = {}
-    with _running(arguments) as sumo:
+    with _running([find_program("sumo"), *arguments]) as sumo:
         for step in range(round(until_s / STEP_S)):
             sumo.simulationStep()
-            _record(sumo, step, traces)
+            _watch(sumo, step, traces)
+            for id, seen in [
+                *sumo.vehicle.getAllSubscriptionResults().items(),
+                *sumo.person.getAllSubscriptionResults().items(),
+            ]:
+                _record(sumo.constants, step, traces[id], seen)
             stage.act(sumo, step * STEP_S)
-    return Recording(traces, tuple(stage.events))
+    return traces
 
 
-def _record(sumo: ModuleType, step: int, traces: dict[str, Trace]) -> None:
-    tc = sumo.constants
-    watched = [tc.VAR_POSITION, tc.VAR_ANGLE, tc.VAR_LANE_ID]
-    for domain, arrived in (
-        (sumo.vehicle, sumo.simulation.getDepartedIDList()),
-        (sumo.person, sumo.simulation.getDepartedPersonIDList()),
-    ):
-        for id in arrived:
-            size_m = (domain.getLength(id), domain.getWidth(id))
-            traces[id] = Trace(domain.getTypeID(id), size_m, step)
-            domain.subscribe(id, watched)
-        for id, seen in domain.getAllSubscriptionResults().items():
-            trace = traces[id]
-            here = (*seen[tc.VAR_POSITION], seen[tc.VAR_ANGLE])
-            # SUMO lifts the odd walker over a corner: the trace ends there.
-            if trace.first_step + len(trace.front) == step and (not trace.front or math.dist(here[:2], trace.front[-1][:2]) < LEAP_M):
-                trace.front.append(here)
-                trace.lanes.append(seen[tc.VAR_LANE_ID])
+def _watch(sumo: ModuleType, step: int, traces: dict[str, Trace]) -> None:
+    """Ask for positions of everyone who has just set out."""
+    constants = sumo.constants
+    arrivals = (sumo.vehicle, sumo.simulation.getDepartedIDList()), (sumo.person, sumo.simulation.getDepartedPersonIDList())
+    for domain, ids in arrivals:
+        for id in ids:
+            traces[id] = Trace(domain.getTypeID(id), (domain.getLength(id), domain.getWidth(id)), step)
+            domain.subscribe(id, [constants.VAR_POSITION, constants.VAR_ANGLE, constants.VAR_LANE_ID])
+
+
+def _record(constants: ModuleType, step: int, trace: Trace, seen: dict[int, Any]) -> None:
+    here = (*seen[constants.VAR_POSITION], seen[constants.VAR_ANGLE])
+    # SUMO lifts the odd walker over a corner, or out of the world: the trace ends there.
+    ended = trace.first_step + len(trace.front) != step
+    if not ended and (not trace.front or math.dist(here[:2], trace.front[-1][:2]) < LEAP_M):
+        trace.front.append(here)
+        trace.lanes.append(seen[constants.VAR_LANE_ID])

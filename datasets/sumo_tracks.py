@@ -3,16 +3,19 @@
 import math
 
 import numpy as np
+import torch
 from drive_wm.datasets.sumo_simulation import STEP_S, Trace
 from drive_wm.datasets.sumo_traffic import EGO_SIZE_M
 
-from drive_wm.log import Floats
+from drive_wm.boxes import Boxes, overlap
+from drive_wm.log import Bools, Floats
 
 EGO_CENTRE_M = 1.443713
 REAR_SHARE = 0.5 - EGO_CENTRE_M / EGO_SIZE_M[0]  # of the length lies behind the rear axle
 FRONT_SHARE = 0.19  # of the length lies ahead of the front axle
 STRIDE_STEPS = 3  # a pedestrian's heading is that of the way from 3 steps before to 3 steps after
 STANDING_MPS = 0.25
+LOOK_STEPS = 3  # overlaps are looked for this often
 
 
 def wheeled(trace: Trace) -> Floats:
@@ -63,3 +66,23 @@ def poses_of(trace: Trace) -> Floats:
     if trace.type.startswith("walker"):
         return walking(trace)
     return box_centres(wheeled(trace), trace.size_m[0])
+
+
+def overlaps(traces: dict[str, Trace], boxes: dict[str, Floats], some: list[str], others: list[str]) -> Bools:
+    """Where two road users share ground: (some, others, steps / LOOK_STEPS); nobody does with themselves."""
+    steps = max((t.first_step + len(t.front) for t in traces.values()), default=0)
+    a, b = _dense(traces, boxes, some, steps), _dense(traces, boxes, others, steps)
+    a = a.map(lambda x: x[:, None])
+    shared = overlap(a, b).numpy()
+    shared[[i for i, id in enumerate(some) if id in others], [others.index(id) for id in some if id in others]] = False
+    return shared
+
+
+def _dense(traces: dict[str, Trace], boxes: dict[str, Floats], ids: list[str], steps: int) -> Boxes:
+    """Boxes (A, T) every LOOK_STEPS steps; not a number, which overlaps nothing, where absent."""
+    poses = np.full((len(ids), steps, 3), np.nan)
+    for row, id in enumerate(ids):
+        poses[row, traces[id].first_step :][: len(boxes[id])] = boxes[id]
+    seen = torch.from_numpy(poses[:, ::LOOK_STEPS])
+    size_m = torch.tensor([traces[id].size_m for id in ids], dtype=torch.float64).reshape(-1, 1, 2)
+    return Boxes(seen[..., :2], seen[..., 2], size_m)

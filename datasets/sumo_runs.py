@@ -1,0 +1,105 @@
+"""One simulation ready to be cut into Logs, and the choice of who is the ego and when."""
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from drive_wm.datasets.sumo_events import EVENTS, Event, Stage
+from drive_wm.datasets.sumo_map import Roads, read_roads
+from drive_wm.datasets.sumo_plain import Network, compile_network
+from drive_wm.datasets.sumo_simulation import STEP_S, Trace, simulate
+from drive_wm.datasets.sumo_tracks import LOOK_STEPS, overlaps, poses_of
+from drive_wm.datasets.sumo_traffic import EGO_TYPE, write_traffic
+
+from drive_wm.log import Floats, Ints
+
+KEYFRAME_STEPS = 5  # 0.5 s
+KEYFRAMES = 41  # 20 s
+WINDOW_STEPS = (KEYFRAMES - 1) * KEYFRAME_STEPS
+RUN_S, QUIET_START_S = 85.0, 15.0
+LOGS_PER_RUN = 6
+BEFORE_M, BEYOND_M = 30.0, 65.0  # the ego drives this far before its log begins, and after it ends
+LEAST_DRIVEN_M = 10.0  # within a log
+LEFT_HAND_SHARE = 0.4
+
+
+@dataclass(frozen=True)
+class Run:
+    """One simulation of one network."""
+
+    net: Network
+    roads: Roads
+    traces: dict[str, Trace]
+    boxes: dict[str, Floats]  # (N, 3) box poses at 10 Hz, from the trace's first step on
+    events: tuple[Event, ...]
+    struck: dict[str, Ints]  # per ego, the steps at which SUMO lets it and another vehicle overlap
+    left_hand: bool
+
+
+def run_sumo(net: Network, rng: np.random.Generator, events: tuple[str, ...] = EVENTS) -> Run:
+    """Compile a network, fill it with traffic, simulate it.
+
+    SUMO lets a wheel cut the corner where people wait, and people pass through a queue; such walkers are left out.
+    """
+    left_hand = bool(rng.uniform() < LEFT_HAND_SHARE)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        compiled = compile_network(net, rng, folder)
+        write_traffic(net, rng, RUN_S - 20.0, folder / "traffic.rou.xml")
+        stage = Stage(rng, events, QUIET_START_S, RUN_S - 15.0)
+        traces = simulate(compiled, folder / "traffic.rou.xml", int(rng.integers(2**31)), RUN_S, stage)
+        roads = read_roads(compiled)
+    boxes = {id: poses_of(trace) for id, trace in traces.items()}
+    walkers = [id for id, trace in traces.items() if trace.type.startswith("walker")]
+    wheels = [id for id in traces if id not in set(walkers)]
+    hit = overlaps(traces, boxes, walkers, wheels).any(axis=(1, 2))
+    for id, is_hit in zip(walkers, hit, strict=True):
+        if is_hit:
+            del traces[id], boxes[id]
+    egos = [id for id in wheels if traces[id].type.startswith(EGO_TYPE)]
+    struck = overlaps(traces, boxes, egos, wheels).any(axis=1)
+    clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(egos, struck, strict=True)}
+    return Run(net, roads, traces, boxes, tuple(stage.events), clashes, left_hand)
+
+
+@dataclass(frozen=True)
+class Window:
+    """An ego and the step at which its log begins."""
+
+    ego: str
+    first_step: int
+    event: Event | None = None
+
+
+def choose_windows(run: Run, rng: np.random.Generator) -> list[Window]:
+    """Up to LOGS_PER_RUN windows, one per ego, those with an event first."""
+    windows: dict[str, Window] = {}
+    for event in run.events:
+        before_s = float(rng.uniform(4.0, 9.0))
+        first, last = feasible_steps(run, event.subject)
+        at = min(max(round((event.time_s - before_s) / STEP_S), first), last)
+        if first <= last and 3.0 <= event.time_s - at * STEP_S <= 13.0:
+            windows.setdefault(event.subject, Window(event.subject, at, event))
+    for ego in rng.permutation(sorted(run.struck)).tolist():
+        first, last = feasible_steps(run, ego)
+        if first <= last:
+            windows.setdefault(ego, Window(ego, int(rng.integers(first, last + 1))))
+    return [window for window in windows.values() if _is_worth_it(run, window)][:LOGS_PER_RUN]
+
+
+def feasible_steps(run: Run, ego: str) -> tuple[int, int]:
+    """First and last step at which a 20 s log of this ego can begin; the first exceeds the last where none can."""
+    moves_m = np.linalg.norm(np.diff(run.boxes[ego][:, :2], axis=0), axis=1)
+    driven_m = np.concatenate([[0.0], np.cumsum(moves_m)])
+    first = int(np.searchsorted(driven_m, BEFORE_M))
+    last = int(np.searchsorted(driven_m, driven_m[-1] - BEYOND_M)) - WINDOW_STEPS - 1
+    return run.traces[ego].first_step + first, run.traces[ego].first_step + last
+
+
+def _is_worth_it(run: Run, window: Window) -> bool:
+    """Whether the ego moves and touches nobody."""
+    steps = window.first_step, window.first_step + WINDOW_STEPS
+    clash = (run.struck[window.ego] >= steps[0]) & (run.struck[window.ego] <= steps[1])
+    own = run.boxes[window.ego][steps[0] - run.traces[window.ego].first_step :][: WINDOW_STEPS + 1, :2]
+    return not clash.any() and float(np.linalg.norm(np.diff(own, axis=0), axis=1).sum()) > LEAST_DRIVEN_M
