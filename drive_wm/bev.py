@@ -18,7 +18,7 @@ LANE_WIDTH_M = 3.0
 DIVIDER_WIDTH_M = 0.3
 BORDER_STEP_M = 0.25  # spacing of the samples that find the nearest border segment
 _CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
-_REACH_M = 75.0  # beyond half the raster's diagonal, with room for one segment
+_REACH_M = float(np.hypot(np.ptp(X_RANGE_M), np.ptp(Y_RANGE_M))) / 2 + 1.0  # around the raster
 _X_M = X_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
 _Y_M = Y_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
 
@@ -198,7 +198,9 @@ def _dissolve(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:
 
 
 def _near(quads: Floats) -> NDArray[np.bool_]:
-    return np.linalg.norm(quads.mean(axis=1) - _CENTRE_M, axis=-1) < _REACH_M
+    middle = quads.mean(axis=1)
+    half_m = np.linalg.norm(quads[:, 0] - middle, axis=-1)
+    return np.linalg.norm(middle - _CENTRE_M, axis=-1) < _REACH_M + half_m
 
 
 def _quad_edges(quads: Floats) -> Floats:

@@ -279,7 +279,8 @@ def _route_ahead(log: Log, pose: Tensor, points: int) -> tuple[Tensor, bool]:
     """Points (R, 2) in the ego frame, 2 m apart from the ego's projection on; zeros where there is no route."""
     if log.route.is_empty:
         return torch.zeros(points, 2), False
-    start_m = log.route.project(shapely.Point(pose[:2].tolist()))
+    with np.errstate(invalid="ignore"):  # GEOS raises the flag on sound input
+        start_m = log.route.project(shapely.Point(pose[:2].tolist()))
     along_m = start_m + ROUTE_STEP_M * np.arange(points)
     at = shapely.get_coordinates(shapely.line_interpolate_point(log.route, along_m.clip(max=log.route.length)))
     return transform(inverse(pose), torch.from_numpy(at)), True
