@@ -58,10 +58,11 @@ def project_origin(points_m: Tensor) -> Tensor:
 
 
 def tangents(points_m: Tensor) -> Tensor:
-    """Unit directions (..., N, 2) by central differences."""
-    inner = points_m[..., 2:, :] - points_m[..., :-2, :]
-    first = points_m[..., 1:2, :] - points_m[..., :1, :]
-    last = points_m[..., -1:, :] - points_m[..., -2:-1, :]
+    """Unit directions (..., N, 2) by differences that are exact on a parabola."""
+    step = points_m[..., 1:, :] - points_m[..., :-1, :]
+    inner = step[..., 1:, :] + step[..., :-1, :]
+    first = 3 * step[..., :1, :] - step[..., 1:2, :]
+    last = 3 * step[..., -1:, :] - step[..., -2:-1, :]
     return _unit(torch.cat([first, inner, last], dim=-2))
 
 
