@@ -155,23 +155,25 @@ def _unsigned_distance(border_m: Floats) -> Floats:
     if not len(border_m):
         return np.full((RASTER_SIZE, RASTER_SIZE), EDGE_CLIP_M)
     start, step = border_m[:, 0], border_m[:, 1] - border_m[:, 0]
+    length2 = np.maximum((step**2).sum(axis=1), 1e-18)
     count = np.ceil(np.linalg.norm(step, axis=1) / BORDER_STEP_M).astype(np.int64).clip(min=1)
     segment = np.repeat(np.arange(len(count)), count)
     share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[segment]
     samples = start[segment] + share[:, None] * step[segment]
-    centres = np.stack(np.meshgrid(_X_M, _Y_M), axis=-1)
-    sample_m, found = cKDTree(samples).query(centres, distance_upper_bound=EDGE_CLIP_M + BORDER_STEP_M)
+    x_m, y_m = np.meshgrid(_X_M, _Y_M)
+    sample_m, found = cKDTree(samples).query(np.stack([x_m, y_m], axis=-1), distance_upper_bound=EDGE_CLIP_M + BORDER_STEP_M)
     nearest = np.where(np.isfinite(sample_m), segment[np.minimum(found, len(segment) - 1)], -1)
     # The segment of the nearest sample is nearly always the nearest segment; the neighbours' answers cover ties.
     padded = np.pad(nearest, 1, mode="edge")
-    choices = (nearest, padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1])
-    length2 = np.maximum((step**2).sum(1), 1e-18)
+    shifted = (padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1])
     squared = np.full(nearest.shape, EDGE_CLIP_M**2)
-    for choice in choices:
-        offset = centres - start[choice]
-        along = np.clip((offset * step[choice]).sum(-1) / length2[choice], 0, 1)
-        miss = offset - along[..., None] * step[choice]
-        squared = np.where(choice >= 0, np.minimum(squared, (miss**2).sum(-1)), squared)
+    for choice in (nearest, *(np.where(other == nearest, -1, other) for other in shifted)):
+        row, column = np.nonzero(choice >= 0)
+        one = choice[row, column]
+        dx, dy = x_m[row, column] - start[one, 0], y_m[row, column] - start[one, 1]
+        along = np.clip((dx * step[one, 0] + dy * step[one, 1]) / length2[one], 0, 1)
+        miss = (dx - along * step[one, 0]) ** 2 + (dy - along * step[one, 1]) ** 2
+        squared[row, column] = np.minimum(squared[row, column], miss)
     return np.sqrt(squared)
 
 
