@@ -1,7 +1,7 @@
 """Collision on a raster, as the `uniad`, `stp3_vad` and `bev_planner` protocols do it, rounding and all.
 
 Each draws the boxes with cv2.fillPoly into cells and looks up the cells under the ego's footprint. All three keep a
-footprint that leaves the grid by squashing it onto the border. Arithmetic is float32, as in the published programs.
+footprint that leaves the grid by squashing it onto the border. Arithmetic is float32 where it is in the published programs.
 """
 
 from collections.abc import Callable
@@ -20,10 +20,10 @@ _CHUNK = 1024  # step rasters whose footprints are held at once: 2 paths x 738 c
 
 
 def box_corners_m(boxes: Floats) -> Floats:
-    """Corners (N, 4, 2), float32, of boxes (N, 5) x, y, length, width, yaw."""
-    x, y, length, width, yaw_rad = boxes.astype(_SINGLE).T[..., None]
-    along = np.array([1, -1, -1, 1], _SINGLE) * length / 2
-    across = np.array([1, 1, -1, -1], _SINGLE) * width / 2
+    """Corners (N, 4, 2), in the boxes' own precision, of boxes (N, 5) x, y, length, width, yaw."""
+    x, y, length, width, yaw_rad = boxes.T[..., None]
+    along = np.array([1, -1, -1, 1], boxes.dtype) * length / 2
+    across = np.array([1, 1, -1, -1], boxes.dtype) * width / 2
     cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
     return np.stack([x + cos * along - sin * across, y + sin * along + cos * across], -1)
 
@@ -34,12 +34,16 @@ _ROWS, _COLUMNS = (i.ravel() for i in np.meshgrid(np.arange(97, 105), np.arange(
 
 def uniad_polygons(boxes: Floats) -> Ints:
     """Vertices (N, 4, 2) as cv2 takes them: column along x, row along y, both ascending."""
-    return np.round((box_corners_m(boxes) + _SINGLE(50)) / _SINGLE(0.5)).astype(np.int32)
+    corners = box_corners_m(boxes.astype(_SINGLE))
+    return np.round((corners + _SINGLE(50)) / _SINGLE(0.5)).astype(np.int32)
 
 
 def vad_polygons(boxes: Floats) -> Ints:
-    """Vertices (N, 4, 2) as cv2 takes them: column along x, row 0 at the far front."""
-    corners = box_corners_m(boxes).astype(np.float64)
+    """Vertices (N, 4, 2) as cv2 takes them: column along x, row 0 at the far front.
+
+    Double precision: in single, corners on a cell's edge would round to the other side.
+    """
+    corners = box_corners_m(boxes.astype(np.float64))
     return np.round((corners * (1, -1) + 50) / 0.5).astype(np.int32)
 
 
@@ -67,7 +71,7 @@ _AHEAD, _LEFT = (i.ravel() - 499.5 for i in np.meshgrid(np.arange(494, 535), np.
 
 def bev_planner_polygons(boxes: Floats) -> Ints:
     """Vertices (N, 4, 2) as cv2 takes them: column forward, row to the left, truncated; boxes x right, y forward."""
-    corners = box_corners_m(_ego_boxes(boxes))
+    corners = box_corners_m(_ego_boxes(boxes).astype(_SINGLE))
     return ((corners - _START) / _STEP).astype(np.int32)
 
 

@@ -71,7 +71,7 @@ def sparsedrive_hits(paths_m: Floats, boxes: Floats, owner: Ints) -> Bools:
     """Whether polygons intersect (R, S, 6), touching included, for paths (R, S, 6, 2); boxes as in `raster_hits`."""
     path_m = paths_m.astype(np.float32)
     ego = _ego_boxes(path_m, sparsedrive_yaw_rad(path_m)).reshape(len(paths_m), -1, 5)
-    others = shapely.polygons(box_corners_m(boxes))
+    others = shapely.polygons(box_corners_m(boxes.astype(np.float32)))
     hits = [shapely.intersects(shapely.polygons(box_corners_m(path[owner])), others) for path in ego]
     return _any_per_step(np.array(hits), owner, paths_m)
 
