@@ -6,7 +6,7 @@ import torch
 from drive_wm.planners.routes import SPACING_M, Routes, routes
 from torch import Tensor
 
-from drive_wm.metrics.collision import collision, ego_boxes, nearest_others, time_to_collision
+from drive_wm.metrics.collision import blame, collision, ego_boxes, nearest_others, time_to_collision
 from drive_wm.metrics.comfort import discomfort, effort, motion
 from drive_wm.metrics.drivable import offroad_m
 from drive_wm.metrics.lane import against_raster, fit_to_lanes, wrong_way_m
@@ -69,6 +69,7 @@ def score(scene: Scene, plans: Plans, rollouts: Rollouts, found: Routes | None =
     found = found or routes(scene)
     ego = ego_boxes(plans.pose, scene.ego_centre_m, scene.tracks.size_m[:, 0])
     others = nearest_others(ego.centre_m, rollouts, NEAREST)
+    blamed = blame(ego, plans.speed_mps, others)
     moving = motion(plans.speed_mps, plans.action[..., 1], ego_speed_mps(scene))
     lane = fit_to_lanes(plans.pose, scene.lanes)
     has_lanes = scene.has_lanes[:, None, None]
@@ -77,8 +78,8 @@ def score(scene: Scene, plans: Plans, rollouts: Rollouts, found: Routes | None =
     has_command = scene.command_origin != COMMAND_ORIGINS.index("none")
     onward = _leading(scene, found)
     return Scores(
-        collision=collision(ego, plans.speed_mps, others, rollouts.mode_logits, MARGIN_M, MARGIN_PER_SPREAD, FADE),
-        time_to_collision=time_to_collision(ego, plans.speed_mps, others, rollouts.mode_logits),
+        collision=collision(ego, others, blamed, rollouts.mode_logits, MARGIN_M, MARGIN_PER_SPREAD, FADE),
+        time_to_collision=time_to_collision(ego, plans.speed_mps, others, blamed, rollouts.mode_logits),
         offroad_m=_where(scene.has_raster, offroad_m(scene.edge_m, ego, EDGE_TOLERANCE_M)),
         wrong_way_m=_where(has_direction, wrong_way_m(against, plans.speed_mps)),
         lane_offset_m=_where(scene.has_lanes, lane.offset_m.mean(-1)),

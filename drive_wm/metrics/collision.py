@@ -71,34 +71,39 @@ def blame(ego: Boxes, speed_mps: Tensor, others: Others) -> Tensor:
     offset_m = others.position_m - ego.centre_m[:, :, None, None]
     yaw_rad = ego.yaw_rad[:, :, None, None]
     ahead_m = offset_m[..., 0] * yaw_rad.cos() + offset_m[..., 1] * yaw_rad.sin()
-    in_front = ahead_m > -0.5 * ego.size_m[..., 0][:, :, None, None]
-    driving = speed_mps[:, :, None, None] > STANDING_MPS
-    return torch.where(in_front & driving, 1.0, BEHIND_BLAME)
+    behind = ahead_m < -0.5 * ego.size_m[..., 0][:, :, None, None]
+    standing = speed_mps[:, :, None, None] < STANDING_MPS
+    # Imagined agents may drive through the ego: one that came from behind stays excused once it is in front.
+    run_into = ((contact(ego, others, 0.0) > 0) & (behind | standing)).to(speed_mps.dtype).cumsum(-1) > 0
+    return torch.where(behind | standing | run_into, BEHIND_BLAME, 1.0)
 
 
 def collision(
     ego: Boxes,
-    speed_mps: Tensor,
     others: Others,
+    blamed: Tensor,
     mode_logits: Tensor,
     margin_m: float = 0.0,
     margin_per_spread: float = 0.0,
     fade: float = 0.0,
 ) -> Tensor:
-    """Probability (B, K) of a blamed contact, modes weighted by softmax(mode_logits (B, M)).
+    """Probability (B, K) of a contact, each as far as it is blamed (B, K, M, N, T) on the ego.
 
-    margin_m and the agents' spread widen the boxes softly; with 0 a contact is an overlap. The last step counts 1 - fade.
+    Modes weigh by softmax(mode_logits (B, M)). margin_m and the agents' spread widen the boxes softly; with 0 a contact
+    is an overlap. The last step counts 1 - fade.
     """
     margin = margin_m + margin_per_spread * others.spread_m.mean(-1)
-    touched = contact(ego, others, margin) * blame(ego, speed_mps, others)
-    steps = speed_mps.shape[2]
+    touched = contact(ego, others, margin) * blamed
+    steps = ego.yaw_rad.shape[2]
     weight = 1 - fade * torch.arange(steps, dtype=margin.dtype, device=margin.device) / max(steps - 1, 1)
     return _expected((touched * weight).amax(dim=(3, 4)), mode_logits)
 
 
-def time_to_collision(ego: Boxes, speed_mps: Tensor, others: Others, mode_logits: Tensor, steps: int = 2) -> Tensor:
-    """Probability (B, K) that somewhere along the plan, holding speed and heading would hit an agent ahead within
-    steps x 0.5 s (nuPlan's bound is 0.95 s); the agents move as imagined, the ego straight on."""
+def time_to_collision(
+    ego: Boxes, speed_mps: Tensor, others: Others, blamed: Tensor, mode_logits: Tensor, steps: int = 2
+) -> Tensor:
+    """Probability (B, K) that somewhere along the plan, holding speed and heading would hit an agent within
+    steps x 0.5 s (nuPlan's bound is 0.95 s); the agents move as imagined. Only contacts blamed in full count."""
     ahead = torch.stack([ego.yaw_rad.cos(), ego.yaw_rad.sin()], dim=-1)
     worst = []
     for step in range(1, steps + 1):
@@ -111,8 +116,8 @@ def time_to_collision(ego: Boxes, speed_mps: Tensor, others: Others, mode_logits
             others.spread_m[..., step:, :],
             others.valid,
         )
-        answers = (blame(moved, speed_mps[:, :, :-step], later) == 1.0).to(speed_mps.dtype)
-        worst.append((contact(moved, later, 0.0) * answers).amax(dim=(3, 4)))
+        in_full = (blamed[..., :-step] == 1.0).to(speed_mps.dtype)
+        worst.append((contact(moved, later, 0.0) * in_full).amax(dim=(3, 4)))
     return _expected(torch.stack(worst).amax(0), mode_logits)
 
 
