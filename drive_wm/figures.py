@@ -1,0 +1,99 @@
+"""Figures for a report: what the planner saw and chose, and what it imagined."""
+
+from io import BytesIO
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure, SubFigure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+from PIL import Image
+from torch import Tensor
+
+from drive_wm.drawing import LIGHT, VIEW, Look, View, draw_candidates, draw_rollouts, draw_scene
+from drive_wm.log import KINDS
+from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.scene import Scene
+
+MODES_SHOWN = 4
+COLOURS = 256  # of a PNG's palette: a third of the bytes, and no difference to see
+
+
+def seen_figure(scene: Scene, plans: Plans, total_score: Tensor, chosen: int, look: Look = LIGHT, view: View = VIEW) -> Figure:
+    """What the planner saw and what it chose by total_score (K,)."""
+    figure = Figure(figsize=(8.4, 6.2), dpi=144, layout="constrained", facecolor=look.paper)
+    _seen(figure, scene, plans, total_score, chosen, look, view)
+    return figure
+
+
+def imagined_figure(
+    scene: Scene, plans: Plans, rollouts: Rollouts, chosen: int, look: Look = LIGHT, view: View = VIEW
+) -> Figure:
+    """What it imagined of the others under the chosen plan: the likeliest modes, one panel each."""
+    figure = Figure(figsize=(8.4, 6.2), dpi=144, layout="constrained", facecolor=look.paper)
+    _imagined(figure, scene, plans, rollouts, chosen, look, view)
+    return figure
+
+
+def scene_figure(
+    scene: Scene, plans: Plans, rollouts: Rollouts, total_score: Tensor, chosen: int,
+    title: str = "", look: Look = LIGHT, view: View = VIEW,
+) -> Figure:  # fmt: skip
+    """Both, side by side."""
+    figure = Figure(figsize=(16.8, 6.9), dpi=110, layout="constrained", facecolor=look.paper)
+    left, right = figure.subfigures(1, 2)
+    _seen(left, scene, plans, total_score, chosen, look, view)
+    _imagined(right, scene, plans, rollouts, chosen, look, view)
+    if title:
+        figure.suptitle(title, color=look.ink, fontsize=14)
+    return figure
+
+
+def png(figure: Figure) -> bytes:
+    """The figure as a PNG file."""
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
+    buffer = BytesIO()
+    few = picture.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
+    few.save(buffer, format="PNG", optimize=True)
+    return buffer.getvalue()
+
+
+def _seen(
+    figure: Figure | SubFigure, scene: Scene, plans: Plans, total_score: Tensor, chosen: int, look: Look, view: View
+) -> None:
+    axes = figure.subplots()
+    draw_scene(axes, scene, look, view)
+    lines = draw_candidates(axes, plans, total_score, chosen, look)
+    axes.set_title(f"Seen and chosen: {int(plans.valid[0].sum())} plans weighed", color=look.ink, fontsize=11, loc="left")
+    bar = figure.colorbar(lines, ax=axes, extend="min", shrink=0.8, aspect=32, pad=0.015)
+    bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
+    bar.ax.tick_params(colors=look.ink, labelsize=8)
+    bar.outline.set_visible(False)  # type: ignore[operator]
+    seen = {int(kind) for kind in scene.tracks.kind[0, 1:][scene.tracks.valid[0, 1:, -1]]}
+    handles = [Patch(color=look.ego, label="ego"), *(Patch(color=look.kinds[k], label=KINDS[k]) for k in sorted(seen))]
+    handles.append(Line2D([], [], color=look.ego, linewidth=4, label="chosen plan, a dot per second"))
+    if bool(scene.has_route[0]):
+        handles.append(Line2D([], [], color=look.ego, linewidth=5, alpha=0.25, label="route"))
+    figure.legend(handles=handles, loc="outside lower left", ncols=7, fontsize=8, labelcolor=look.ink, frameon=False)
+
+
+def _imagined(
+    figure: Figure | SubFigure, scene: Scene, plans: Plans, rollouts: Rollouts, chosen: int, look: Look, view: View
+) -> None:
+    probability = rollouts.mode_logits[0].softmax(-1)
+    modes = probability.argsort(descending=True)[:MODES_SHOWN].tolist()
+    rows = 1 if len(modes) < 3 else 2
+    grid = figure.subplots(rows, -(-len(modes) // rows), squeeze=False, sharex=True, sharey=True)
+    for axes in grid.flat[len(modes) :]:
+        axes.set_visible(False)
+    for axes, mode in zip(grid.flat, modes, strict=False):
+        draw_scene(axes, scene, look, view)
+        draw_rollouts(axes, scene, rollouts, chosen, [mode], look)
+        axes.plot(*plans.pose[0, chosen, :, :2].numpy().T, color=look.ego, linewidth=3, zorder=5, solid_capstyle="round")
+        axes.set_title(f"Mode {mode + 1}: {float(probability[mode]):.0%}", color=look.ink, fontsize=10, loc="left")
+        axes.label_outer()
+    share = f"{len(modes)} of {len(probability)} modes, {float(probability[modes].sum()):.0%} of the probability"
+    note = f"Imagined under the chosen plan: outlines after 2, 4 and 6 s, shading two standard deviations.\n{share}"
+    figure.supxlabel(note, color=look.ink, fontsize=9, x=0.02, ha="left")
