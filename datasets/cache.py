@@ -4,12 +4,13 @@ Files appear whole, drive by drive, and the manifest last: an interrupted run le
 """
 
 from bisect import bisect_right
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
+from typing import Self
 
 from drive_wm.datasets.engines import ENGINES
 from drive_wm.datasets.manifest import Manifest, Settings, need_same, read_manifest, settings_of
@@ -86,6 +87,19 @@ class Cache:
     def samples(self) -> int:
         """Number of scenes, the bound of `sample`."""
         return self.manifest.samples
+
+    def select(self, only: Sequence[str] = (), leave_out: Sequence[str] = ()) -> Self:
+        """The same cache with some drives only, or without some; raises InputError for a name that it does not hold."""
+        names = [shard.name for shard in self.manifest.shards]
+        for name in (*only, *leave_out):
+            if name not in names:
+                raise InputError(
+                    f"{self.path} holds no drive {name!r}; it holds {', '.join(names[:12])}{' ...' * (len(names) > 12)}."
+                )
+        kept = tuple(s for s in self.manifest.shards if (not only or s.name in only) and s.name not in leave_out)
+        if not kept:
+            raise InputError(f"No drive of {self.path} is left. Name fewer with --leave-out.")
+        return replace(self, manifest=self.manifest.model_copy(update={"shards": kept}))
 
     def log(self, i: int) -> Log:
         return read_drive(self.path, self.manifest.shards[i])

@@ -25,7 +25,9 @@ def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
         ray: Any = importlib.import_module("ray")
     except ModuleNotFoundError as error:
         raise InputError("Ray is not installed. Type pip install 'drive-wm[ray]', or pass --engine local.") from error
-    ray.init(ignore_reinit_error=True, log_to_driver=False, configure_logging=False)
+    started = not ray.is_initialized()
+    if started:
+        ray.init(log_to_driver=False, configure_logging=False)
     remote = ray.remote(lambda item: work(item))
     # Items are read only as fast as they are worked off, so that a large data set never fills the memory.
     room = 2 * int(ray.cluster_resources().get("CPU", 1))
@@ -39,6 +41,9 @@ def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
             yield ray.get(pending.popleft())
     except ray.exceptions.RayTaskError as error:
         raise error.cause from error
+    finally:
+        if started:
+            ray.shutdown()
 
 
 ENGINES = {"local": run_local, "ray": run_ray}
