@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import Progress, SpinnerColumn, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -53,6 +53,7 @@ Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds m
 Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
 Caches = Annotated[list[Path], typer.Option("--cache", help="Folder that `drive-wm prepare` wrote; repeat to join several.")]
 Weights = Annotated[str, typer.Option(help="A checkpoint's path, or `synthetic` for the shipped weights.")]
+PLANNING_COLUMNS = ("protocol", "planner", "l2_1s", "l2_2s", "l2_3s", "l2_avg", "collision_avg", "truth_collision", "n")
 Json = Annotated[Path | None, typer.Option("--json", help="Write every row to this file.")]
 
 
@@ -67,17 +68,25 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
 
 
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, str], None]]:
-    """A line with count, time and last note, moved on by calling report(count, note)."""
-    columns = (SpinnerColumn(), "{task.description}", "{task.completed:.0f} done", TimeElapsedColumn(), "{task.fields[note]}")
-    with Progress(*columns, console=complaints) as bar:
-        task = bar.add_task(title, total=None, note="")
-        yield lambda count, note: bar.update(task, completed=count, note=escape(note))
+def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that report(done, of_how_many, note) moves on; it appears with the first report, so an early error stands alone."""
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.fields[note]}")
+    bar = Progress(*columns, console=complaints)
+    task = bar.add_task(escape(title), total=None, note="")
+
+    def report(done: int, of: int, note: str) -> None:
+        bar.start()
+        bar.update(task, completed=done, total=of or None, note=escape(note))
+
+    try:
+        yield report
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
-def show(title: str, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Print rows as one table; columns in the order in which keys first appear."""
-    columns = list(dict.fromkeys(key for row in rows for key in row))
+def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    """Print these columns of the rows as one table."""
     table = Table(title=title, title_justify="left")
     for column in columns:
         table.add_column(column, justify="left" if isinstance(rows[0].get(column), str) else "right")
@@ -120,7 +129,8 @@ def prepare(
     version: Version = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="nuscenes: the split's name.")] = "train",
     scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
-    seed: Annotated[int, typer.Option(help="sumo: first seed.")] = 0,
+    seed: Annotated[int, typer.Option(help="sumo: the same seed gives the same drives.")] = 0,
+    engine: Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")] = "local",
 ) -> None:
     """Read a data source once and write a cache, from which everything else reads."""
     from drive_wm.datasets.prepare import Request, prepare
@@ -128,7 +138,7 @@ def prepare(
 
     request = Request(root, version, split, scenes, seed)
     with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
-        manifest = prepare(data, request, out, SceneConfig(), report)
+        manifest = prepare(data, request, out, SceneConfig(), report, engine)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
 
 
@@ -150,6 +160,35 @@ def train(
     with interruptible(f"Go on with: {go_on}"):
         path = train(cache, preset, out, overrides or [], resume, init, leave_out or [], command)
     screen.print(f"Weights: {path}", highlight=False)
+
+
+@evaluate.command("planning")
+def evaluate_planning(
+    cache: Caches,
+    planner: Annotated[
+        str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
+    ] = "world_model",
+    weights: Weights = "synthetic",
+    protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
+    json: Json = None,
+) -> None:
+    """Open-loop planning against what the human drove, each protocol with its own masks and averages."""
+    from drive_wm.benchmarks.planner_named import planner_named
+    from drive_wm.benchmarks.planning import evaluate_planning
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.datasets.cache import open_cache
+    from drive_wm.metrics.planning import PROTOCOLS
+
+    opened = [open_cache(path) for path in cache]
+    plan = planner_named(planner, weights)
+    drives = ((one.log(i), one.scenes(i)[0]) for one in opened for i in range(len(one)))
+    protocols = PROTOCOLS if protocol == "all" else (protocol,)
+    count = sum(map(len, opened))
+    with progress("Planning") as report:
+        rows = evaluate_planning(drives, plan, planner, protocols, progress=lambda done, note: report(done, count, note))
+    show("Open-loop planning: metres; collisions as fractions", [row for row in rows if "slice" not in row], PLANNING_COLUMNS)
+    if json:
+        write_results(json, rows, seed=None)
 
 
 if __name__ == "__main__":

@@ -81,11 +81,13 @@ def test_ctrl_c_says_how_to_go_on():
     assert result.stderr == "Interrupted. Go on with: drive-wm long --resume\n"
 
 
-def test_show_lines_up_rows_with_different_keys(capsys):
-    show("Planning", [{"planner": "log", "l2_avg": 0.0}, {"planner": "idm", "n": 3}])
+def test_show_prints_the_columns_in_order(capsys):
+    show(
+        "Planning", [{"planner": "log", "n": 7, "l2_avg": 0.0}, {"planner": "idm", "l2_avg": 1.25}], ("planner", "l2_avg", "n")
+    )
     printed = capsys.readouterr().out
     assert printed.index("planner") < printed.index("l2_avg") < printed.index("n ")
-    assert "idm" in printed
+    assert "1.25" in printed
 
 
 MISTAKES = {  # what was typed: what the one message must say
@@ -95,6 +97,7 @@ MISTAKES = {  # what was typed: what the one message must say
     "train --cache {tmp}/nowhere --out {tmp}/run": "Run `drive-wm prepare",
     "train --cache {tmp}/nowhere --out {tmp}/run --preset huge": "known: tiny, base",
     "train --cache {tmp}/nowhere --out {tmp}/run model.speed=3": "there is no 'speed'",
+    "evaluate planning --cache {tmp}/nowhere": "Run `drive-wm prepare",
 }
 
 

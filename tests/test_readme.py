@@ -7,7 +7,12 @@ from pathlib import Path
 import pytest
 import typer
 
+from drive_wm.benchmarks.planner_named import planner_named
+from drive_wm.benchmarks.planning import evaluate_planning
 from drive_wm.cli import app
+from drive_wm.log import Log
+from drive_wm.scene import SceneConfig
+from drive_wm.scene_at import scenes_of
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text()
@@ -41,3 +46,17 @@ def test_make_targets_exist():
 def test_links_and_pictures_exist():
     links = re.findall(r"\]\(([^)#]+)\)", README)
     assert [link for link in links if "://" not in link and not (ROOT / link).exists()] == []
+
+
+def test_planner_in_ten_lines_runs_and_is_scored(tmp_path, crossroads_log: Log):
+    (code,) = blocks("python")
+    assert len([line for line in code.splitlines() if line]) <= 10
+    (tmp_path / "my_planner.py").write_text(code)
+    plan = planner_named(f"{tmp_path}/my_planner.py:plan", "")
+    scene, _ = scenes_of(crossroads_log, SceneConfig())
+    trajectory = plan(scene)
+    assert trajectory.pose.shape == (len(crossroads_log.keyframes), 12, 3)
+    assert bool((trajectory.speed_mps.diff(dim=1) <= 0).all())
+    first = evaluate_planning([(crossroads_log, scene)], plan, "mine", ["strict"])[0]
+    assert first["planner"] == "mine"
+    assert first["l2_avg"] > 0
