@@ -15,7 +15,6 @@ from typing import Self
 from drive_wm.datasets.engines import ENGINES
 from drive_wm.datasets.manifest import Manifest, Settings, need_same, read_manifest, settings_of
 from drive_wm.datasets.shards import need_sizes, read_drive, read_scenes, settings_of_drives, write_drive
-
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 import shapely
+
 from drive_wm.datasets.nuscenes_map import map_at
 from drive_wm.datasets.nuscenes_tables import known_splits, open_tables, scene_names
-
 from drive_wm.errors import InputError
 from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Floats, Log
 

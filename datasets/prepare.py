@@ -6,7 +6,6 @@ from pathlib import Path
 
 from drive_wm.datasets.cache import Progress, write_cache
 from drive_wm.datasets.manifest import Manifest
-
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.scene import SceneConfig

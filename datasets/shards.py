@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from drive_wm.datasets.manifest import Settings, Shard
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from drive_wm.datasets.manifest import Settings, Shard
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log, read_log, write_log

@@ -3,11 +3,11 @@
 import json
 
 import pytest
+
 from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.datasets.manifest import CACHE_VERSION
 from drive_wm.datasets.nuscenes_map import location_map
 from drive_wm.datasets.prepare import Request, prepare
-
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
 

@@ -1,6 +1,7 @@
 """The doctor finds what is missing and says what to do about it."""
 
 import pytest
+
 from drive_wm.datasets.doctor import diagnose, healthy
 
 

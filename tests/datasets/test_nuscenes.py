@@ -4,9 +4,9 @@ from math import cos, pi, sin
 
 import numpy as np
 import pytest
+
 from drive_wm.datasets.nuscenes import EGO_CENTRE_M, KIND_OF_CATEGORY, heading_rad, read_logs
 from drive_wm.datasets.nuscenes_tables import read_table, scene_names
-
 from drive_wm.log import CYCLIST, KINDS, PEDESTRIAN, STATIC, VEHICLE
 
 HEADINGS = {  # name: (w, x, y, z, heading of the turned x axis)

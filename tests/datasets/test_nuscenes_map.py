@@ -5,9 +5,9 @@ import warnings
 import numpy as np
 import pytest
 import shapely
+
 from drive_wm.datasets.nuscenes import read_logs
 from drive_wm.datasets.nuscenes_map import crop_map, has_expansion, location_map, map_at
-
 from drive_wm.log import VEHICLE, LogMap
 
 STREET_M = np.array([[0.0, 0.0], [10.0, 0.0]])

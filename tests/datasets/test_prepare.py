@@ -2,10 +2,10 @@
 
 import pytest
 import shapely
+
 from drive_wm.datasets.cache import open_cache
 from drive_wm.datasets.nuscenes_map import has_expansion
 from drive_wm.datasets.prepare import Request, prepare
-
 from drive_wm.errors import InputError
 from drive_wm.log import VEHICLE
 from drive_wm.scene import RASTER_LAYERS, SceneConfig
