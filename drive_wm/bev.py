@@ -80,10 +80,12 @@ def area_edges(areas: shapely.MultiPolygon) -> Floats:
 def strip_quads(lines: shapely.MultiLineString, width_m: float) -> tuple[Floats, Floats]:
     """Quads (S, 4, 2), counter-clockwise, that cover polylines to a width, and the unit direction (S, 2) of each."""
     xy_m, line = shapely.get_coordinates(shapely.get_parts(lines), return_index=True)
-    step = np.diff(xy_m, axis=0)
-    length = np.linalg.norm(step, axis=1)
-    first = np.flatnonzero((line[1:] == line[:-1]) & (length > 1e-9))
-    direction = step[first] / length[first, None]
+    fresh = np.ones(len(xy_m), bool)  # a vertex given twice has no direction
+    fresh[1:] = (line[1:] != line[:-1]) | (np.linalg.norm(np.diff(xy_m, axis=0), axis=1) > 1e-9)
+    xy_m, line = xy_m[fresh], line[fresh]
+    first = np.flatnonzero(line[1:] == line[:-1])
+    step = xy_m[first + 1] - xy_m[first]
+    direction = step / np.linalg.norm(step, axis=1, keepdims=True)
     # Each vertex takes the mean direction of its two segments, so that neighbouring quads share an end.
     vertex = np.zeros_like(xy_m)
     np.add.at(vertex, first, direction)

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -192,3 +193,29 @@ def placed(xy_m: np.ndarray) -> np.ndarray:
 
 def placed_poses(poses: np.ndarray) -> np.ndarray:
     return np.concatenate([placed(poses[..., :2]), poses[..., 2:] + PLACE[2]], axis=-1)
+
+
+@pytest.fixture(scope="session")
+def move_log() -> Callable[[Log, np.ndarray], Log]:
+    """The same drive in a world that is turned and shifted by a pose (3,)."""
+
+    def move(log: Log, pose: np.ndarray) -> Log:
+        cos, sin = np.cos(pose[2]), np.sin(pose[2])
+
+        def points(xy: np.ndarray) -> np.ndarray:
+            return xy @ np.array([[cos, sin], [-sin, cos]]) + pose[:2]
+
+        def poses(xyt: np.ndarray) -> np.ndarray:
+            return np.concatenate([points(xyt[..., :2]), xyt[..., 2:] + pose[2]], axis=-1)
+
+        shapes = {name: x for name, x in vars(log.map).items() if isinstance(x, shapely.Geometry)}
+        return replace(
+            log,
+            ego_pose=poses(log.ego_pose),
+            position_m=np.where(log.valid[..., None], points(log.position_m), 0.0),
+            yaw_rad=np.where(log.valid, log.yaw_rad + pose[2], 0.0),
+            map=replace(log.map, **{name: shapely.transform(x, points) for name, x in shapes.items()}),
+            route=shapely.transform(log.route, points),
+        )
+
+    return move
