@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
@@ -53,8 +54,12 @@ Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds m
 Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
 Caches = Annotated[list[Path], typer.Option("--cache", help="Folder that `drive-wm prepare` wrote; repeat to join several.")]
 Weights = Annotated[str, typer.Option(help="A checkpoint's path, or `synthetic` for the shipped weights.")]
-PLANNING_COLUMNS = ("protocol", "planner", "l2_1s", "l2_2s", "l2_3s", "l2_avg", "collision_avg", "truth_collision", "n")
 Json = Annotated[Path | None, typer.Option("--json", help="Write every row to this file.")]
+
+PLANNING = {  # column: how its values are written
+    "protocol": "", "planner": "", "l2_1s": ".2f", "l2_2s": ".2f", "l2_3s": ".2f", "l2_avg": ".2f",
+    "collision_avg": ".2%", "truth_collision": ".2%", "n": "",
+}  # fmt: skip
 
 
 @contextmanager
@@ -85,18 +90,15 @@ def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
             bar.stop()
 
 
-def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    """Print these columns of the rows as one table."""
-    table = Table(title=title, title_justify="left")
+def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, str]) -> None:
+    """Print these columns of the rows as one table, each in its format."""
+    table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in columns:
-        table.add_column(column, justify="left" if isinstance(rows[0].get(column), str) else "right")
+        is_text = isinstance(rows[0][column], str)
+        table.add_column(column.replace("_", " "), justify="left" if is_text else "right", no_wrap=is_text)
     for row in rows:
-        table.add_row(*(_cell(row.get(column, "")) for column in columns))
+        table.add_row(*(escape(format(row[column], form)) for column, form in columns.items()))
     screen.print(table)
-
-
-def _cell(value: Any) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else escape(str(value))
 
 
 @app.command()
@@ -186,7 +188,11 @@ def evaluate_planning(
     count = sum(map(len, opened))
     with progress("Planning") as report:
         rows = evaluate_planning(drives, plan, planner, protocols, progress=lambda done, note: report(done, count, note))
-    show("Open-loop planning: metres; collisions as fractions", [row for row in rows if "slice" not in row], PLANNING_COLUMNS)
+    show(
+        "Open-loop planning: L2 in metres, shares of samples in collision",
+        [row for row in rows if "slice" not in row],
+        PLANNING,
+    )
     if json:
         write_results(json, rows, seed=None)
 

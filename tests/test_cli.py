@@ -81,13 +81,12 @@ def test_ctrl_c_says_how_to_go_on():
     assert result.stderr == "Interrupted. Go on with: drive-wm long --resume\n"
 
 
-def test_show_prints_the_columns_in_order(capsys):
-    show(
-        "Planning", [{"planner": "log", "n": 7, "l2_avg": 0.0}, {"planner": "idm", "l2_avg": 1.25}], ("planner", "l2_avg", "n")
-    )
+def test_show_prints_the_columns_in_order_and_format(capsys):
+    rows = [{"planner": "log", "n": 7, "l2_avg": 0.0}, {"planner": "idm", "l2_avg": 1.256, "n": 7}]
+    show("Planning", rows, {"planner": "", "l2_avg": ".2f", "n": ""})
     printed = capsys.readouterr().out
-    assert printed.index("planner") < printed.index("l2_avg") < printed.index("n ")
-    assert "1.25" in printed
+    assert printed.index("planner") < printed.index("l2 avg") < printed.index("n ")
+    assert "1.26" in printed
 
 
 MISTAKES = {  # what was typed: what the one message must say
