@@ -10,6 +10,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import ArrayLike
+
 from drive_wm.benchmarks.planning_input import (
     Bools,
     Floats,
@@ -27,8 +29,6 @@ from drive_wm.benchmarks.planning_samples import (
     protocol_steps,
     truth_of,
 )
-from numpy.typing import ArrayLike
-
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.metrics.planning import (
@@ -97,7 +97,7 @@ def evaluate_planning(
             rows, turns = _score_drive(protocol, log, pose, legacy_index)
             found[protocol].append(rows)
             turning[protocol].append(turns)
-        origins |= {COMMAND_ORIGINS[i] for i in scene.command_origin.unique().tolist()}
+        origins |= {COMMAND_ORIGINS[i] for i in set(scene.command_origin.tolist())}
         frames = scene.tracks.valid.shape[-1]
         progress(done + 1, log.name)
     if not frames:
@@ -139,10 +139,10 @@ def _table(
     planner: str, about: dict[str, Any], whole: dict[Protocol, PlanRows], turning: dict[Protocol, Bools]
 ) -> list[dict[str, Any]]:
     """The rows that `evaluate_planning` returns; the whole set comes first and has no "slice"."""
-    of_log = {"ego_status": False, "command_origin": "none", "frames": 0}
-    table = []
+    of_log: dict[str, Any] = {"ego_status": False, "command_origin": "none", "frames": 0}
+    table: list[dict[str, Any]] = []
     for part in ("", "straight", "turning"):
-        named = {"slice": part} if part else {}
+        named: dict[str, Any] = {"slice": part} if part else {}
         for protocol, rows in whole.items():
             chosen = rows.take(turning[protocol] == (part == "turning")) if part else rows
             summary = chosen.summary()

@@ -11,7 +11,7 @@ from drive_wm.metrics.planning import PROTOCOLS, STEPS, Protocol
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
-SampleBoxes = Sequence[Sequence[ArrayLike]]
+SampleBoxes = Sequence[ArrayLike]  # one (n, 5) array per step
 
 
 def checked_protocol(name: str) -> Protocol:
@@ -28,9 +28,16 @@ def checked_valid(valid: ArrayLike) -> Bools:
     return found.astype(bool)
 
 
+def _numbers(name: str, values: ArrayLike) -> Floats:
+    try:
+        return np.asarray(values, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{name} cannot be read as numbers ({error}); needed: rows of equal length.") from error
+
+
 def checked_path(name: str, path_m: ArrayLike, valid: Bools) -> Floats:
     """The path as (S, 6, 2), zero at missing steps."""
-    found = np.asarray(path_m, np.float64)
+    found = _numbers(name, path_m)
     if found.shape != (*valid.shape, 2):
         raise InputError(f"{name} has shape {found.shape}; needed: {(*valid.shape, 2)}, x right and y forward in metres.")
     bad = np.argwhere(valid[..., None] & ~np.isfinite(found))
@@ -50,7 +57,7 @@ def flat_boxes(boxes: Sequence[SampleBoxes], scored: Bools) -> tuple[Floats, Int
         if len(per_step) != STEPS:
             raise InputError(f"boxes of sample {sample} hold {len(per_step)} steps; needed: {STEPS}.")
         for step, found in enumerate(per_step):
-            array = np.asarray(found, np.float64)
+            array = _numbers(f"boxes of sample {sample}, step {step}", found)
             if array.size == 0:
                 continue
             if array.ndim != 2 or array.shape[1] != 5:

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from drive_wm.benchmarks.planning_input import Bools, Floats
 
+from drive_wm.benchmarks.planning_input import Bools, Floats
 from drive_wm.metrics.planning import COLLISION_OVER_TIME, HORIZONS_S, L2_OVER_TIME, Protocol, at_horizons, weights
 
 

@@ -6,12 +6,13 @@ footprint that leaves the grid by squashing it onto the border. Arithmetic is fl
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating]
+Floats = NDArray[Any]  # float32 or float64
 Ints = NDArray[np.int64]
 Bools = NDArray[np.bool_]
 
@@ -100,8 +101,8 @@ def _ego_boxes(boxes: Floats) -> Floats:
 
 def _cell(row: Floats, column: Floats, size: int) -> Ints:
     """Flat index after truncation towards zero and squashing onto the border."""
-    row, column = (np.clip(i.astype(np.int32), 0, size - 1) for i in (row, column))
-    return row * size + column
+    within = [np.clip(i.astype(np.int32), 0, size - 1) for i in (row, column)]
+    return within[0].astype(np.int64) * size + within[1]
 
 
 @dataclass(frozen=True)
@@ -143,5 +144,5 @@ def _drawn(canvas: NDArray[np.uint8], polygons: Ints) -> NDArray[np.uint8]:
     """The cells of the canvas, flat, with only these polygons filled; one buffer serves every step."""
     canvas.fill(0)
     for polygon in polygons:  # one call each: a joint call would leave holes where two overlap
-        cv2.fillPoly(canvas, [polygon], 1.0)
+        cv2.fillPoly(canvas, [polygon], (1.0,))
     return canvas.ravel()

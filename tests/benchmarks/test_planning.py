@@ -5,8 +5,8 @@ from math import pi
 
 import numpy as np
 import pytest
-from drive_wm.benchmarks.planning import score_plans
 
+from drive_wm.benchmarks.planning import score_plans
 from drive_wm.errors import InputError
 from drive_wm.metrics.planning import PROTOCOLS
 
@@ -177,6 +177,7 @@ BAD = {  # name: (changes to a good call, words in the message)
     "samples of boxes": ({"boxes": BOXES[:1]}, "boxes holds 1 samples"),
     "steps of boxes": ({"boxes": [BOXES[0], BOXES[1][:4]]}, "boxes of sample 1 hold 4 steps"),
     "width of a box": ({"boxes": [BOXES[0], [[[0.0, 0.0, 1.0, 1.0]]] * 6]}, r"sample 1, step 0 have shape \(1, 4\)"),
+    "ragged boxes": ({"boxes": [BOXES[0], [[[0.0] * 5, [0.0] * 4]] * 6]}, "sample 1, step 0 cannot be read"),
     "nan box": ({"boxes": [BOXES[0], [[[np.nan, 0.0, 1.0, 1.0, 0.0]]] * 6]}, "sample 1, step 0 are not finite"),
 }
 

@@ -1,0 +1,62 @@
+"""Tables for people, in Markdown, made from result files."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from drive_wm.benchmarks.results_file import Results, read_results
+
+_SHARES = ("collision_", "truth_collision", "miss_rate_")  # stored as fractions, shown in percent
+_HEADINGS = {"l2": "L2", "truth_collision": "human collides", "n": "n"}
+_HIDDEN = ("slice", "frames")
+
+
+def markdown_table(paths: Iterable[Path]) -> str:
+    """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured."""
+    files = [read_results(path) for path in paths]
+    rows = [row for file in files for row in file.rows if "slice" not in row]
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN]
+    numeric = [any(_is_number(row.get(key)) for row in rows) for key in columns]
+    lines = [
+        _line(heading(key) for key in columns),
+        _line("--:" if right else ":--" for right in numeric),
+        *(_line(cell(key, row.get(key)) for key in columns) for row in rows),
+    ]
+    return "\n".join([*lines, "", *(_footnote(file) for file in files)])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)
+
+
+def heading(key: str) -> str:
+    """ "L2 avg, m" of l2_avg; "collision 1 s, %" of collision_1s."""
+    name, _, at = key.rpartition("_")
+    if name and (at == "avg" or (at[:-1].isdigit() and at.endswith("s"))):
+        text = f"{_HEADINGS.get(name, name.replace('_', ' '))} {at if at == 'avg' else at[:-1] + ' s'}"
+    else:
+        text = _HEADINGS.get(key, key.replace("_", " "))
+    unit = ", %" if key.startswith(_SHARES) else ", m" if key.startswith(("l2_", "min_ade", "min_fde")) else ""
+    return text + unit
+
+
+def cell(key: str, value: Any) -> str:
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if not isinstance(value, float):
+        return f"{value:,}" if isinstance(value, int) else str(value)
+    if key.startswith(_SHARES):
+        return f"{100 * value:.2f}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
+
+
+def _footnote(file: Results) -> str:
+    machine = file.machine
+    gpu = "" if machine["gpu"] == "none" else f", {machine['gpu']}"
+    return f"`{file.command}`, {file.created[:10]}, {machine['cores']} cores of {machine['cpu']}{gpu}.  "

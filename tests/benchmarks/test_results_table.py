@@ -1,0 +1,28 @@
+"""Result files as one Markdown table."""
+
+from drive_wm.benchmarks.results_file import write_results
+from drive_wm.benchmarks.results_table import markdown_table
+
+ROW = {
+    "planner": "ours", "protocol": "strict", "n": 5869, "l2_1s": 0.12345, "collision_avg": 0.00049, "truth_collision": None,
+    "ego_status": True, "frames": 5,
+}  # fmt: skip
+
+TABLE = """\
+| planner | protocol | n | L2 1 s, m | collision avg, % | human collides, % | ego status | scene seconds per second |
+| :-- | :-- | --: | --: | --: | --: | :-- | --: |
+| ours | strict | 5,869 | 0.12 | 0.05 | – | yes | – |
+| log | strict | 5,869 | 0.00 | 0.00 | 0.00 | no | – |
+| fast | – | – | – | – | – | – | 12,346 |
+"""
+
+
+def test_table(tmp_path):
+    human = {**ROW, "planner": "log", "l2_1s": 0.0, "collision_avg": 0.0, "truth_collision": 0.0, "ego_status": False}
+    write_results(tmp_path / "a.json", [ROW, human, {**ROW, "slice": "turning"}], seed=0, command="drive-wm a")
+    write_results(tmp_path / "b.json", [{"planner": "fast", "scene_seconds_per_second": 12345.6}], seed=0, command="drive-wm b")
+    table, footnotes = markdown_table([tmp_path / "a.json", tmp_path / "b.json"]).split("\n\n")
+    assert table + "\n" == TABLE
+    first, second = footnotes.splitlines()
+    assert first.startswith("`drive-wm a`, 20")
+    assert second.startswith("`drive-wm b`, 20")
