@@ -1,9 +1,9 @@
 """Choose: the valid plan of the highest total; the first of equals."""
 
 import torch
-from drive_wm.planners.score import Scores, Weights, total
 from torch import Tensor
 
+from drive_wm.planners.score import Scores, Weights, total
 from drive_wm.rollouts import Plans, Trajectory
 
 # Totals this close are equal, so that runtimes which round differently choose alike.

@@ -6,12 +6,12 @@ Index K-1 is always an emergency brake, K-2 a comfortable stop, K-3 holds speed 
 from dataclasses import dataclass, fields
 
 import torch
-from drive_wm.planners.paths import paths
-from drive_wm.planners.polyline import sample_even
-from drive_wm.planners.routes import SPACING_M, Routes, routes, yaw_rate_per_m
 from torch import Tensor
 
 from drive_wm.kinematics import DT_S, MAX_BRAKE_MPS2, limit_action, unicycle
+from drive_wm.planners.paths import paths
+from drive_wm.planners.polyline import sample_even
+from drive_wm.planners.routes import SPACING_M, Routes, routes, yaw_rate_per_m
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Scene, ego_speed_mps
 
@@ -63,12 +63,15 @@ def slots(config: LatticeConfig) -> list[Slot]:
 def candidates(
     scene: Scene, config: LatticeConfig | None = None, proposals: Plans | None = None, found: Routes | None = None
 ) -> Plans:
-    """Plans (B, K) that start at the ego's pose and speed; proposals (B, P) take places before the last three."""
+    """Plans (B, K) that start at the ego's pose and speed.
+
+    Proposals (B, P) take the P places before the last three, from the least preferred paths; K stays.
+    """
     config = config or LatticeConfig()
     found = found or routes(scene)
     speed_mps = ego_speed_mps(scene)
     ways = paths(found, speed_mps, config.paths)
-    places = slots(config)
+    places = slots(config)[: config.plans - 3 - (0 if proposals is None else proposals.valid.shape[1])]
     path = torch.tensor([s.path for s in places], device=speed_mps.device)
     speeds_mps = _speeds_mps(scene, ways.limit_mps.index_select(1, path), places, config)
     lattice = _pursue(ways.position_m.index_select(1, path), speed_mps, speeds_mps)

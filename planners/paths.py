@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import torch
-from drive_wm.planners.polyline import arc_length_m, sample, take, tangents
-from drive_wm.planners.routes import POINTS, SPACING_M, Routes
 from torch import Tensor
 from torch.nn import functional as F
 
+from drive_wm.planners.polyline import arc_length_m, sample, take, tangents
+from drive_wm.planners.routes import POINTS, SPACING_M, Routes
 from drive_wm.structs import TensorStruct
 
 OFFSETS_M = (0.0, 0.8, -0.8, 1.6, -1.6, 2.4, -2.4)

@@ -4,10 +4,10 @@ from dataclasses import dataclass
 from math import pi
 
 import torch
-from drive_wm.planners.polyline import project_origin, sample, take
 from torch import Tensor
 
 from drive_wm.geometry import wrap_angle
+from drive_wm.planners.polyline import project_origin, sample, take
 from drive_wm.scene import Lanes, Scene, ego_speed_mps
 from drive_wm.structs import TensorStruct
 

@@ -4,11 +4,11 @@ from dataclasses import replace
 
 import pytest
 import torch
-from drive_wm.planners.lattice import LatticeConfig, candidates
 from torch import tensor
 from torch.testing import assert_close
 
 from drive_wm import kinematics
+from drive_wm.planners.lattice import LatticeConfig, candidates
 
 SPEEDS = (0.0, 0.4, 3.0, 8.0, 15.0, 30.0)
 
@@ -87,13 +87,14 @@ def test_the_mirrored_scene_has_the_mirrored_plans(road, mirrored):
     assert apart.amin(1).amax() < 1e-3
 
 
-def test_proposals_come_before_the_last_three(road):
+def test_proposals_take_the_places_before_the_last_three(road):
     scene = road()
     plans = candidates(scene)
-    more = candidates(scene, proposals=plans.map(lambda x: x[:, :2]))
-    assert more.valid.shape == (1, 66)
-    assert_close(more.pose[:, 61:63], plans.pose[:, :2])
-    assert_close(more.pose[:, 63:], plans.pose[:, 61:])
+    mixed = candidates(scene, proposals=plans.map(lambda x: x[:, :2]))
+    assert mixed.valid.shape == (1, 64)
+    assert_close(mixed.pose[:, :59], plans.pose[:, :59])
+    assert_close(mixed.pose[:, 59:61], plans.pose[:, :2])
+    assert_close(mixed.pose[:, 61:], plans.pose[:, 61:])
 
 
 def test_more_agents_and_lanes_in_the_padding_change_nothing(road):

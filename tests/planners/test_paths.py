@@ -1,10 +1,11 @@
 """Paths: how routes become ways for the ego."""
 
 import torch
-from drive_wm.planners.paths import paths
-from drive_wm.planners.routes import POINTS, SPACING_M, Routes, routes
 from torch import tensor
 from torch.testing import assert_close
+
+from drive_wm.planners.paths import paths
+from drive_wm.planners.routes import POINTS, SPACING_M, Routes, routes
 
 
 def test_a_single_route_gets_every_offset(road):

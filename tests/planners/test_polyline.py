@@ -2,9 +2,10 @@
 
 import pytest
 import torch
-from drive_wm.planners.polyline import arc_length_m, project_origin, sample, sample_even, tangents
 from torch import tensor
 from torch.testing import assert_close
+
+from drive_wm.planners.polyline import arc_length_m, project_origin, sample, sample_even, tangents
 
 CORNER = tensor([[0.0, 0.0], [4.0, 0.0], [4.0, 3.0]])
 ENDED = torch.cat([CORNER, CORNER[-1:], CORNER[-1:]])  # as a route is padded

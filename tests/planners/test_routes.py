@@ -3,9 +3,10 @@
 from dataclasses import replace
 
 import torch
-from drive_wm.planners.routes import SPACING_M, routes, yaw_rate_per_m
 from torch import tensor
 from torch.testing import assert_close
+
+from drive_wm.planners.routes import SPACING_M, routes, yaw_rate_per_m
 
 
 def fork(road):
