@@ -22,6 +22,7 @@ class TrainConfig:
     gradient_clip: float = 1.0
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
+    stride: int = 1  # learn from every n-th keyframe: neighbours half a second apart differ little
     workers: int = 0
     seed: int = 0
 

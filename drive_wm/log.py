@@ -138,8 +138,9 @@ def write_log(log: Log, path: Path) -> None:
                 arrays[prefix + f.name] = np.ascontiguousarray(value)
             elif isinstance(value, shapely.Geometry):
                 arrays[prefix + f.name] = np.frombuffer(shapely.to_wkb(value), np.uint8)
-    header = {"drive_wm_log": str(LOG_VERSION), "text": json.dumps({k: getattr(log, k) for k in _TEXT})}
-    write_atomically(path, save(arrays, header))
+    # One entry: safetensors writes several in no fixed order, and equal logs should be equal bytes.
+    text = {"version": LOG_VERSION} | {k: getattr(log, k) for k in _TEXT}
+    write_atomically(path, save(arrays, {"drive_wm_log": json.dumps(text)}))
 
 
 def read_log(path: Path) -> Log:
@@ -153,16 +154,15 @@ def read_log(path: Path) -> Log:
         )
     try:
         with safe_open(path, framework="numpy") as file:
-            header = file.metadata() or {}
-            if header.get("drive_wm_log") != str(LOG_VERSION):
+            text = json.loads((file.metadata() or {}).get("drive_wm_log", "{}"))
+            version = text.pop("version", None)
+            if version != LOG_VERSION:
                 raise InputError(
-                    f"{path} holds log version {header.get('drive_wm_log', 'none')}, this program reads {LOG_VERSION}. "
-                    "Run `drive-wm prepare` again."
+                    f"{path} holds log version {version}, this program reads {LOG_VERSION}. Run `drive-wm prepare` again."
                 )
             arrays = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except SafetensorError as error:
         raise InputError(f"{path} is damaged ({error}). Delete it and run `drive-wm prepare` again.") from error
-    text = json.loads(header["text"])
     text |= {k: tuple(v) for k, v in text.items() if isinstance(v, list)}
     parts = {k.removeprefix("map."): v for k, v in arrays.items() if k.startswith("map.")}
     geometry = {f.name for f in fields(LogMap)} - {"lane_successors", "lane_left", "lane_right", "lane_in_junction"}

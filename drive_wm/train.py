@@ -24,13 +24,13 @@ from drive_wm.structs import cat
 
 Batch = tuple[Scene, Future]
 LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
-HELD_OUT = 10  # every tenth log is kept for validation
+HELD_OUT = 10
 
 
 class Samples(Dataset[Batch]):
-    """Scenes of some logs of several caches that have a future to learn from."""
+    """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation."""
 
-    def __init__(self, caches: Sequence[Cache], validation: bool) -> None:
+    def __init__(self, caches: Sequence[Cache], validation: bool, stride: int) -> None:
         self.caches = caches
         self.places: list[tuple[int, int]] = []
         log_number = 0
@@ -38,7 +38,7 @@ class Samples(Dataset[Batch]):
             first = 0
             for shard in cache.manifest.shards:
                 if (log_number % HELD_OUT == HELD_OUT - 1) == validation:
-                    self.places += [(c, first + step) for step in range(shard.keyframes - 1)]
+                    self.places += [(c, first + step) for step in range(0, shard.keyframes - 1, stride)]
                 first += shard.keyframes
                 log_number += 1
 
@@ -156,12 +156,12 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     if last.exists() and not resume:
         raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
-    opened = [open_cache(path).without(leave_out) for path in caches]
+    opened = _opened(caches, leave_out)
     settings = config.train
     lightning.seed_everything(settings.seed, verbose=False)
     model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
     order = torch.Generator()
-    data, held_out = Samples(opened, validation=False), Samples(opened, validation=True)
+    data, held_out = (Samples(opened, held_out, settings.stride) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
     common = {"batch_size": settings.batch, "collate_fn": collate, "num_workers": settings.workers}
@@ -190,6 +190,15 @@ def train(
     path = out / "weights.safetensors"
     save_weights(model, _origin(opened, init, command), path)
     return path
+
+
+def _opened(paths: Sequence[Path], leave_out: Sequence[str]) -> list[Cache]:
+    caches = [open_cache(path) for path in paths]
+    held = [{shard.name for shard in cache.manifest.shards} for cache in caches]
+    unknown = set(leave_out) - set().union(*held)
+    if unknown:
+        raise InputError(f"No cache holds {', '.join(sorted(unknown))}; correct --leave-out.")
+    return [cache.select(leave_out=sorted(names & set(leave_out))) for cache, names in zip(caches, held, strict=True)]
 
 
 def _origin(caches: Sequence[Cache], init: str | None, command: str) -> Origin:
