@@ -87,15 +87,12 @@ def protocol_boxes(protocol: Protocol, log: Log, step: int, legacy_index: bool =
     """
     wanted = _wanted(protocol, log, legacy_index)
     if protocol == "stp3_vad":
-        wanted = wanted & _seen(log, step) & _in_vad_range(log, step)
-    boxes = []
-    for later in range(step + 1, step + 1 + STEPS):
-        if later >= len(log.keyframes):
-            boxes.append(np.zeros((0, 5)))
-            continue
-        there = wanted & (_seen(log, later) if protocol == "sparsedrive" else log.valid[:, later])
-        boxes.append(_boxes(protocol, log, step, later, there))
-    return boxes
+        wanted = wanted & _seen(log, range(step, step + 1))[:, 0] & _in_vad_range(log, step)
+    later = range(step + 1, min(step + 1 + STEPS, len(log.keyframes)))
+    there = wanted[:, None] & (_seen(log, later) if protocol == "sparsedrive" else log.valid[:, later])
+    boxes = _boxes(protocol, log, step, later)
+    past_the_end = [np.zeros((0, 5))] * (STEPS - len(later))
+    return [boxes[there[:, i], i] for i in range(len(later))] + past_the_end
 
 
 def _wanted(protocol: Protocol, log: Log, legacy_index: bool) -> Bools:
@@ -115,20 +112,20 @@ def _nuscenes_name(name: str, kind: int) -> str:
     return name if name.startswith((*_MOVABLE, "static_object.")) else _BY_KIND[KINDS[kind]]
 
 
-def _seen(log: Log, step: int) -> Bools:
-    return log.valid[:, step] & (log.points[:, step] != 0)
+def _seen(log: Log, steps: range) -> Bools:
+    return log.valid[:, steps] & (log.points[:, steps] != 0)
 
 
 def _in_vad_range(log: Log, step: int) -> Bools:
-    x_m, y_m = _boxes("stp3_vad", log, step, step, np.ones(len(log.agents), bool)).T[:2]
-    return (np.abs(x_m) <= _VAD_RANGE_M[0]) & (np.abs(y_m) <= _VAD_RANGE_M[1])
+    boxes = _boxes("stp3_vad", log, step, range(step, step + 1))
+    return (np.abs(boxes[:, 0, :2]) <= _VAD_RANGE_M).all(-1)
 
 
-def _boxes(protocol: Protocol, log: Log, step: int, at: int, which: Bools) -> Floats:
-    """Boxes (n, 5) of these agents at keyframe `at`, in the protocol's frame at keyframe `step`."""
-    poses = np.concatenate([log.position_m[which, at], log.yaw_rad[which, at, None]], -1)
+def _boxes(protocol: Protocol, log: Log, step: int, at: range) -> Floats:
+    """Boxes (A, K, 5) of every agent at these K keyframes, in the protocol's frame at keyframe `step`."""
+    poses = np.concatenate([log.position_m[:, at], log.yaw_rad[:, at, None]], -1)
     ego, mount = (torch.from_numpy(p) for p in (log.ego_pose[step], ego_from_sensor(protocol, log)))
-    sensor_from_global = inverse(compose(ego, mount)).expand(len(poses), 3)
+    sensor_from_global = inverse(compose(ego, mount)).expand(poses.shape)
     moved = compose(sensor_from_global, torch.from_numpy(poses)).numpy()
-    size = log.size_m[which, step if protocol == "stp3_vad" else at]
-    return np.concatenate([moved[:, :2], size, moved[:, 2:]], -1)
+    size = np.repeat(log.size_m[:, [step]], len(at), axis=1) if protocol == "stp3_vad" else log.size_m[:, at]
+    return np.concatenate([moved[..., :2], size, moved[..., 2:]], -1)
