@@ -7,8 +7,9 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
-from drive_wm.cli import Commands, app, interruptible, show
+from drive_wm.cli import app
 from drive_wm.errors import InputError
+from drive_wm.screen import Commands, interruptible, show
 
 runner = CliRunner()
 
