@@ -38,4 +38,4 @@ def planner_named(name: str, weights: str) -> Planner:
     plan = runpy.run_path(file).get(function)
     if not callable(plan):
         raise InputError(f"{file} has no function {function!r}. Write `def {function}(scene: Scene) -> Trajectory` there.")
-    return plan  # type: ignore[no-any-return]
+    return plan
