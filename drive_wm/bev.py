@@ -160,23 +160,24 @@ def _unsigned_distance(border_m: Floats) -> Floats:
     length2 = np.maximum((step**2).sum(axis=1), 1e-18)
     count = np.ceil(np.linalg.norm(step, axis=1) / BORDER_STEP_M).astype(np.int64).clip(min=1)
     segment = np.repeat(np.arange(len(count)), count)
-    share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count) + 0.5) / count[segment]
+    share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)) / count[segment]
     samples = start[segment] + share[:, None] * step[segment]
     x_m, y_m = np.meshgrid(_X_M, _Y_M)
-    sample_m, found = cKDTree(samples).query(np.stack([x_m, y_m], axis=-1), distance_upper_bound=EDGE_CLIP_M + BORDER_STEP_M)
-    nearest = np.where(np.isfinite(sample_m), segment[np.minimum(found, len(segment) - 1)], -1)
-    # The segment of the nearest sample is nearly always the nearest segment; the neighbours' answers cover ties.
-    padded = np.pad(nearest, 1, mode="edge")
-    shifted = (padded[1:-1, :-2], padded[1:-1, 2:], padded[:-2, 1:-1], padded[2:, 1:-1])
-    squared = np.full(nearest.shape, EDGE_CLIP_M**2)
-    for choice in (nearest, *(np.where(other == nearest, -1, other) for other in shifted)):
-        row, column = np.nonzero(choice >= 0)
-        one = choice[row, column]
-        dx, dy = x_m[row, column] - start[one, 0], y_m[row, column] - start[one, 1]
+    # The nearest point of the border is a vertex, which is a sample, or lies abeam within half a step of one. The third
+    # sample of another segment is a whole step off that segment's nearest point, so a wrong one never holds all three.
+    reach_m = EDGE_CLIP_M + BORDER_STEP_M
+    _, found = cKDTree(samples).query(np.stack([x_m, y_m], axis=-1).reshape(-1, 2), k=3, distance_upper_bound=reach_m)
+    nearest = np.append(segment, -1)[found]  # -1 where nothing is in reach
+    squared = np.full(RASTER_SIZE**2, EDGE_CLIP_M**2)
+    for rank in range(3):
+        fresh = (nearest[:, rank] >= 0) & (nearest[:, rank, None] != nearest[:, :rank]).all(axis=1)
+        cell = np.flatnonzero(fresh)
+        one = nearest[cell, rank]
+        dx, dy = x_m.flat[cell] - start[one, 0], y_m.flat[cell] - start[one, 1]
         along = np.clip((dx * step[one, 0] + dy * step[one, 1]) / length2[one], 0, 1)
         miss = (dx - along * step[one, 0]) ** 2 + (dy - along * step[one, 1]) ** 2
-        squared[row, column] = np.minimum(squared[row, column], miss)
-    return np.sqrt(squared)
+        squared[cell] = np.minimum(squared[cell], miss)
+    return np.sqrt(squared).reshape(x_m.shape)
 
 
 def _inside(border_m: Floats) -> NDArray[np.bool_]:
