@@ -9,7 +9,8 @@ EVENTS = ("cut_in", "hard_brake")
 QUIET_S = 6.0  # between two attempts
 DEFAULT_SPEED_MODE, DEFAULT_LANE_CHANGE_MODE = 31, 1621
 IGNORE_DECEL_LIMIT = 27  # speed mode without "do not brake harder than decel"
-ONLY_AVOID_CRASHES = 256  # lane change mode: no changes of its own, ours unless it would touch someone
+ONLY_AS_TOLD = 0  # lane change mode: no changes of its own, ours without regard to others
+BRISK_LATERAL_MPS = 1.6
 
 
 @dataclass(frozen=True)
@@ -31,16 +32,13 @@ class Stage:
     start_s: float
     end_s: float
     events: list[Event] = field(default_factory=list)
-    release: list[tuple[float, str]] = field(default_factory=list)  # when, whom
+    release: list[tuple[float, str, float]] = field(default_factory=list)  # when, whom, lateral speed limit m/s
     next_s: float = 0.0
 
     def act(self, sumo: ModuleType, time_s: float) -> None:
-        for due_s, actor in [r for r in self.release if r[0] <= time_s]:
-            self.release.remove((due_s, actor))
-            if actor in sumo.vehicle.getIDList():
-                sumo.vehicle.setSpeed(actor, -1)
-                sumo.vehicle.setSpeedMode(actor, DEFAULT_SPEED_MODE)
-                sumo.vehicle.setLaneChangeMode(actor, DEFAULT_LANE_CHANGE_MODE)
+        for due in [r for r in self.release if r[0] <= time_s]:
+            self.release.remove(due)
+            _release(sumo, due[1], due[2])
         if not self.kinds or not self.start_s <= time_s < self.end_s or time_s < self.next_s:
             return
         self.next_s = time_s + 0.5
@@ -50,9 +48,19 @@ class Stage:
             actor = {"hard_brake": _brake, "cut_in": _cut_in}[kind](sumo, self.rng, str(subject))
             if actor:
                 self.events.append(Event(kind, time_s, actor, str(subject)))
-                self.release.append((time_s + float(self.rng.uniform(3.5, 5.5)), actor))
+                usual_mps = sumo.vehicle.getMaxSpeedLat(str(subject))
+                self.release.append((time_s + float(self.rng.uniform(3.5, 5.5)), actor, usual_mps))
                 self.next_s = time_s + QUIET_S
                 return
+
+
+def _release(sumo: ModuleType, actor: str, lateral_mps: float) -> None:
+    """Give a vehicle back to its driver."""
+    if actor in sumo.vehicle.getIDList():
+        sumo.vehicle.setSpeed(actor, -1)
+        sumo.vehicle.setSpeedMode(actor, DEFAULT_SPEED_MODE)
+        sumo.vehicle.setLaneChangeMode(actor, DEFAULT_LANE_CHANGE_MODE)
+        sumo.vehicle.setMaxSpeedLat(actor, lateral_mps)
 
 
 def _brake(sumo: ModuleType, rng: np.random.Generator, subject: str) -> str | None:
@@ -79,14 +87,18 @@ def _cut_in(sumo: ModuleType, rng: np.random.Generator, subject: str) -> str | N
     at_m, room_m = sumo.vehicle.getLanePosition(subject), sumo.lane.getLength(f"{edge}_{lane}")
     for other in sumo.edge.getLastStepVehicleIDs(edge):
         ahead_m = sumo.vehicle.getLanePosition(other) - sumo.vehicle.getLength(other) - at_m
-        if abs(sumo.vehicle.getLaneIndex(other) - lane) != 1 or not 2.0 < ahead_m < 14.0:
+        if abs(sumo.vehicle.getLaneIndex(other) - lane) != 1 or not 3.0 < ahead_m < 14.0:
             continue
         closing_mps = speed_mps - sumo.vehicle.getSpeed(other)
         leader = sumo.vehicle.getLeader(subject, 60.0)
         gap_m = leader[1] if leader and leader[0] else 60.0
         fits = gap_m > ahead_m + sumo.vehicle.getLength(other) + 6.0 and closing_mps * 2.0 < ahead_m
         if fits and room_m - at_m > 60.0 and sumo.vehicle.getTypeID(other).startswith(("car", "ego")):
-            sumo.vehicle.setLaneChangeMode(other, ONLY_AVOID_CRASHES)
-            sumo.vehicle.changeLane(other, lane, 4.0)
+            sumo.vehicle.setLaneChangeMode(other, ONLY_AS_TOLD)
+            sumo.vehicle.setMaxSpeedLat(other, BRISK_LATERAL_MPS)
+            side = lane - sumo.vehicle.getLaneIndex(other)
+            sumo.vehicle.changeSublane(other, side * sumo.lane.getWidth(f"{edge}_{lane}"))
+            # Whoever cuts in seldom speeds up to open the gap.
+            sumo.vehicle.slowDown(other, float(rng.uniform(0.85, 1.0)) * speed_mps, 2.0)
             return str(other)
     return None

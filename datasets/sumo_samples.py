@@ -1,0 +1,83 @@
+"""The six sample Logs that ship with the package: what must happen in each, and how they were recorded."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from importlib import resources
+from itertools import count
+from pathlib import Path
+
+import numpy as np
+import shapely
+
+from drive_wm.datasets.sumo_cut import cut
+from drive_wm.datasets.sumo_map import crop
+from drive_wm.datasets.sumo_moments import brakes_hard, circles, crosses_ahead, cuts_in, merges, turns_left
+from drive_wm.datasets.sumo_networks import curve, merge, roundabout, signal_junction
+from drive_wm.datasets.sumo_plain import Network
+from drive_wm.datasets.sumo_runs import choose_windows, run_sumo
+from drive_wm.log import Floats, Log, read_log, write_log
+
+NEAR_M, MAP_M = 60.0, 70.0  # samples keep less than other Logs
+MAX_BYTES = 98_000
+MAX_AGENTS = 24
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Where to look for a sample, and what makes a Log one."""
+
+    network: Callable[[np.random.Generator], Network]
+    seed: int  # the search begins here
+    happens: Callable[[Log], bool]
+    description: str
+
+
+SAMPLES = {
+    "junction": Sample(signal_junction, 0, turns_left, "The ego turns left at traffic lights, across oncoming traffic"),
+    "roundabout": Sample(roundabout, 0, circles, "The ego enters a roundabout, drives around and leaves it"),
+    "merge": Sample(merge, 0, merges, "The ego comes from a ramp and merges into traffic"),
+    "crossing_pedestrians": Sample(curve, 0, crosses_ahead, "The ego stops for pedestrians on a crossing, then drives on"),
+    "cut_in": Sample(merge, 0, lambda log: "a car cuts in" in log.description and cuts_in(log), "A car changes into the ego's lane shortly ahead of it"),
+    "hard_brake": Sample(curve, 0, brakes_hard, "The car ahead of the ego brakes hard, and so does the ego"),
+}
+
+
+def record_samples(out: Path) -> None:
+    """Simulate until each sample has happened and write it as `out`/NAME.log.safetensors."""
+    for name, sample in SAMPLES.items():
+        log = next(log for log in candidates(sample) if sample.happens(log) and len(log.agents) <= MAX_AGENTS)
+        names = tuple(f"{name}-{i:02d}" for i in range(len(log.keyframes)))
+        log = replace(log, name=name, keyframes=names, description=sample.description)
+        log.check()
+        write_log(log, out / f"{name}.log.safetensors")
+
+
+def sample_logs() -> list[Log]:
+    """The Logs that ship with the package; SUMO is not needed."""
+    with resources.as_file(resources.files("drive_wm.datasets") / "samples") as folder:
+        return [read_log(folder / f"{name}.log.safetensors") for name in SAMPLES]
+
+
+def candidates(sample: Sample) -> Iterator[Log]:
+    """Slim Logs of one simulation after the other."""
+    for seed in count(sample.seed):
+        rng = np.random.default_rng(seed)
+        run = run_sumo(sample.network(rng), rng)
+        yield from (slim(cut(run, window, f"{seed}")) for window in choose_windows(run, rng))
+
+
+def slim(log: Log) -> Log:
+    """Fewer agents, less map, positions in whole millimetres."""
+    near = (np.linalg.norm(log.position_m - log.ego_pose[:, :2], axis=-1) < NEAR_M) & log.valid
+    kept = np.flatnonzero(near.any(axis=1))
+    return replace(
+        log,
+        agents=tuple(log.agents[i] for i in kept), categories=tuple(log.categories[i] for i in kept),
+        ego_pose=_round(log.ego_pose), position_m=_round(log.position_m[kept]), yaw_rad=_round(log.yaw_rad[kept]),
+        size_m=log.size_m[kept], kind=log.kind[kept], points=log.points[kept], visibility=log.visibility[kept],
+        valid=log.valid[kept], map=crop(log.map, shapely.LineString(log.ego_pose[:, :2]).buffer(MAP_M)),
+    )  # fmt: skip
+
+
+def _round(values: Floats) -> Floats:
+    return np.round(values, 4)
