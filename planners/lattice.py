@@ -74,11 +74,25 @@ def candidates(
     places = slots(config)[: config.plans - 3 - (0 if proposals is None else proposals.valid.shape[1])]
     path = torch.tensor([s.path for s in places], device=speed_mps.device)
     speeds_mps = _speeds_mps(scene, ways.limit_mps.index_select(1, path), places, config)
-    lattice = _pursue(ways.position_m.index_select(1, path), speed_mps, speeds_mps)
     useless = torch.tensor([s.share < 0 for s in places], device=speed_mps.device) & (speed_mps[:, None] < 0.3)
-    lattice = Plans(*lattice, valid=ways.valid.index_select(1, path) & ~useless)
-    groups = [lattice, _holding(scene, config)]
-    return _join(groups if proposals is None else [lattice, proposals, groups[1]])
+    valid = ways.valid.index_select(1, path) & ~useless
+    driven = _drive(
+        torch.cat([speeds_mps, _last_speeds_mps(speed_mps, config)], dim=1),
+        _targets_m(ways.position_m.index_select(1, path), speeds_mps),
+        speed_mps,
+        yaw_rate_per_m(scene),
+    )
+    plans = Plans(*driven, valid=torch.cat([valid, torch.ones_like(valid[:, :3])], dim=1))
+    return plans if proposals is None else _with(plans, proposals)
+
+
+def _with(plans: Plans, proposals: Plans) -> Plans:
+    """Proposals before the last three plans."""
+    joined = {
+        f.name: torch.cat([getattr(plans, f.name)[:, :-3], getattr(proposals, f.name), getattr(plans, f.name)[:, -3:]], dim=1)
+        for f in fields(Plans)
+    }
+    return Plans(**joined)
 
 
 def _speeds_mps(scene: Scene, limit_mps: Tensor, places: list[Slot], config: LatticeConfig) -> Tensor:
@@ -119,19 +133,33 @@ def _accel_mps2(scene: Scene) -> Tensor:
     return torch.where(known, change_mps / DT_S, 0.0).clamp(-3.0, 2.0)
 
 
-def _pursue(path_m: Tensor, speed_mps: Tensor, speeds_mps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Action (B, S, T, 2), pose (B, S, T, 3) and speed (B, S, T) along paths (B, S, Q, 2) at speeds (B, S, T)."""
+def _last_speeds_mps(speed_mps: Tensor, config: LatticeConfig) -> Tensor:
+    """Speeds (B, 3, T) of the last three plans: hold, stop comfortably, brake fully."""
+    accel = speed_mps.new_tensor([0.0, -config.stop_mps2, -MAX_BRAKE_MPS2])
+    times_s = DT_S * torch.arange(1, config.steps + 1, dtype=speed_mps.dtype, device=speed_mps.device)
+    return torch.relu(speed_mps[:, None, None] + accel[:, None] * times_s)
+
+
+def _targets_m(path_m: Tensor, speeds_mps: Tensor) -> Tensor:
+    """Points (B, S, T, 2) of paths (B, S, Q, 2) to steer at during each step."""
     step_m = speeds_mps * DT_S
-    targets_m = (step_m.cumsum(-1) - step_m) + (LOOKAHEAD_STEPS * step_m).clamp(min=MIN_LOOKAHEAD_M)
-    targets = sample_even(path_m, targets_m, SPACING_M).unbind(dim=2)
-    speed_mps = speed_mps[:, None].expand(speeds_mps.shape[:2])
-    pose = torch.zeros_like(speeds_mps[:, :, :3])
+    ahead_m = (LOOKAHEAD_STEPS * step_m).clamp(min=MIN_LOOKAHEAD_M)
+    return sample_even(path_m, step_m.cumsum(-1) - step_m + ahead_m, SPACING_M)
+
+
+def _drive(speeds_mps: Tensor, targets_m: Tensor, start_mps: Tensor, curvature_now: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Action (B, K, T, 2), pose (B, K, T, 3) and speed (B, K, T) at speeds (B, K, T) from start_mps (B,).
+
+    The first S plans steer at targets (B, S, T, 2), the others hold curvature_now (B,).
+    """
+    b, k, _ = speeds_mps.shape
+    steered = targets_m.shape[1]
+    held = curvature_now[:, None].expand(b, k - steered)
+    speed_mps = start_mps[:, None].expand(b, k)
+    pose = speeds_mps.new_zeros(b, k, 3)
     steps = []
-    for target, next_mps in zip(targets, speeds_mps.unbind(dim=2), strict=True):
-        cos, sin = pose[..., 2].cos(), pose[..., 2].sin()
-        x, y = (target - pose[..., :2]).unbind(-1)
-        # The arc from a pose through a point at (ahead, left) in its frame has curvature 2 left / distance^2.
-        curvature = 2 * (cos * y - sin * x) / (x**2 + y**2).clamp(min=1.0)
+    for target, next_mps in zip(targets_m.unbind(dim=2), speeds_mps.unbind(dim=2), strict=True):
+        curvature = torch.cat([_arc_per_m(pose[:, :steered], target), held], dim=1)
         action = limit_action(torch.stack([(next_mps - speed_mps) / DT_S, curvature], dim=-1), speed_mps)
         pose, speed_mps = unicycle(pose, speed_mps, action)
         steps.append((action, pose, speed_mps))
@@ -139,22 +167,8 @@ def _pursue(path_m: Tensor, speed_mps: Tensor, speeds_mps: Tensor) -> tuple[Tens
     return action, poses, reached_mps
 
 
-def _holding(scene: Scene, config: LatticeConfig) -> Plans:
-    """Three plans on the present curvature: hold speed, stop comfortably, brake fully."""
-    speed_mps = ego_speed_mps(scene)[:, None].expand(-1, 3)
-    pose = speed_mps.new_zeros(*speed_mps.shape, 3)
-    accel = speed_mps.new_tensor([0.0, -config.stop_mps2, -MAX_BRAKE_MPS2])
-    curvature = yaw_rate_per_m(scene)[:, None].expand(-1, 3)
-    steps = []
-    for _ in range(config.steps):
-        # Ends at 0 within the step, so that the action is the motion and no braking is left over.
-        braking = torch.maximum(accel.expand_as(speed_mps), -speed_mps / DT_S)
-        action = limit_action(torch.stack([braking, curvature], dim=-1), speed_mps)
-        pose, speed_mps = unicycle(pose, speed_mps, action)
-        steps.append((action, pose, speed_mps))
-    action, poses, speeds_mps = (torch.stack(s, dim=2) for s in zip(*steps, strict=True))
-    return Plans(action, poses, speeds_mps, torch.ones_like(speeds_mps[..., 0], dtype=torch.bool))
-
-
-def _join(groups: list[Plans]) -> Plans:
-    return Plans(**{f.name: torch.cat([getattr(g, f.name) for g in groups], dim=1) for f in fields(Plans)})
+def _arc_per_m(pose: Tensor, target_m: Tensor) -> Tensor:
+    """Curvature (...) of the arc from a pose (..., 3) through a target (..., 2): 2 left / distance^2 (pure pursuit)."""
+    x, y = (target_m - pose[..., :2]).unbind(-1)
+    left_m = pose[..., 2].cos() * y - pose[..., 2].sin() * x
+    return 2 * left_m / (x * x + y * y).clamp(min=1.0)
