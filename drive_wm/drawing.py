@@ -16,12 +16,14 @@ from torch import Tensor
 from drive_wm.boxes import corners_m
 from drive_wm.geometry import rotate
 from drive_wm.kinematics import DT_S
+from drive_wm.log import STATIC
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import ELEMENTS, RASTER_LAYERS, X_RANGE_M, Y_RANGE_M, Scene
 
 View = tuple[float, float, float, float]  # x from, x to, y from, y to, in metres
 
 VIEW: View = (-20.0, 60.0, -30.0, 30.0)
+LONG_M = 1.5  # an agent at least this long shows its heading
 MOVES_M = 1.0  # an agent that moves less than this within the rollout is drawn as its box alone
 SPREAD_STEPS = (3, 7, 11)  # 2, 4 and 6 s
 
@@ -155,13 +157,12 @@ def _agents(axes: Axes, scene: Scene, look: Look) -> int:
         for a, k in zip(now.tolist(), tracks.kind[0, now].tolist(), strict=True)
     ]
     boxes = corners_m(position_m, yaw_rad, size_m)
-    axes.add_collection(_polygons(boxes, facecolors=colours, edgecolors=look.paper, linewidths=0.6, zorder=6))
-    # The heading: a wedge from the middle of the front to the rear corners of its front third.
+    axes.add_collection(_polygons(boxes, facecolors=colours, edgecolors=look.paper, linewidths=0.4, zorder=6))
+    # The heading: a wedge at the front, on what is large enough to show it and can move.
+    shown = (size_m[:, 0] > LONG_M) & (tracks.kind[0, now] != STATIC)
     ahead_m = rotate(torch.stack([size_m[:, 0] / 2, torch.zeros(len(now))], -1), yaw_rad)
     wedges = torch.stack([boxes[:, 0] - 0.6 * ahead_m, position_m + ahead_m, boxes[:, 3] - 0.6 * ahead_m], dim=1)
-    axes.add_collection(
-        PolyCollection(list(wedges.numpy()), closed=False, facecolors="none", edgecolors=look.paper, linewidths=0.9, zorder=6.1)
-    )
+    axes.add_collection(LineCollection(list(wedges[shown].numpy()), colors=look.paper, linewidths=0.9, zorder=6.1))
     trails = [tracks.position_m[0, a, tracks.valid[0, a]].numpy() for a in now.tolist()]
     axes.add_collection(LineCollection(trails, colors=colours, linewidths=1.6, alpha=0.45, zorder=2))
     return len(now)

@@ -15,13 +15,14 @@ from drive_wm.log import KINDS
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene
 
+SIZE_IN = (7.4, 5.5)
 MODES_SHOWN = 4
 COLOURS = 256  # of a PNG's palette: a third of the bytes, and no difference to see
 
 
 def seen_figure(scene: Scene, plans: Plans, total_score: Tensor, chosen: int, look: Look = LIGHT, view: View = VIEW) -> Figure:
     """What the planner saw and what it chose by total_score (K,)."""
-    figure = Figure(figsize=(8.4, 6.2), dpi=144, layout="constrained", facecolor=look.paper)
+    figure = Figure(figsize=SIZE_IN, dpi=150, facecolor=look.paper)
     _seen(figure, scene, plans, total_score, chosen, look, view)
     return figure
 
@@ -30,7 +31,7 @@ def imagined_figure(
     scene: Scene, plans: Plans, rollouts: Rollouts, chosen: int, look: Look = LIGHT, view: View = VIEW
 ) -> Figure:
     """What it imagined of the others under the chosen plan: the likeliest modes, one panel each."""
-    figure = Figure(figsize=(8.4, 6.2), dpi=144, layout="constrained", facecolor=look.paper)
+    figure = Figure(figsize=SIZE_IN, dpi=150, facecolor=look.paper)
     _imagined(figure, scene, plans, rollouts, chosen, look, view)
     return figure
 
@@ -40,12 +41,11 @@ def scene_figure(
     title: str = "", look: Look = LIGHT, view: View = VIEW,
 ) -> Figure:  # fmt: skip
     """Both, side by side."""
-    figure = Figure(figsize=(16.8, 6.9), dpi=110, layout="constrained", facecolor=look.paper)
-    left, right = figure.subfigures(1, 2)
+    figure = Figure(figsize=(2 * SIZE_IN[0], SIZE_IN[1] + 0.4), dpi=125, facecolor=look.paper)
+    figure.text(0.01, 0.995, title, color=look.ink, fontsize=15, va="top")
+    _, (left, right) = figure.subfigures(2, 2, height_ratios=(0.4, SIZE_IN[1]))
     _seen(left, scene, plans, total_score, chosen, look, view)
     _imagined(right, scene, plans, rollouts, chosen, look, view)
-    if title:
-        figure.suptitle(title, color=look.ink, fontsize=14)
     return figure
 
 
@@ -56,18 +56,19 @@ def png(figure: Figure) -> bytes:
     picture = Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3])
     buffer = BytesIO()
     few = picture.quantize(COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE)
-    few.save(buffer, format="PNG", optimize=True)
+    few.save(buffer, format="PNG", compress_level=6)
     return buffer.getvalue()
 
 
 def _seen(
     figure: Figure | SubFigure, scene: Scene, plans: Plans, total_score: Tensor, chosen: int, look: Look, view: View
 ) -> None:
-    axes = figure.subplots()
+    # Margins by hand: an automatic layout would take as long as all the drawing.
+    axes = figure.subplots(gridspec_kw={"left": 0.075, "right": 0.88, "top": 0.95, "bottom": 0.15})
     draw_scene(axes, scene, look, view)
     lines = draw_candidates(axes, plans, total_score, chosen, look)
     axes.set_title(f"Seen and chosen: {int(plans.valid[0].sum())} plans weighed", color=look.ink, fontsize=11, loc="left")
-    bar = figure.colorbar(lines, ax=axes, extend="min", shrink=0.8, aspect=32, pad=0.015)
+    bar = figure.colorbar(lines, cax=axes.inset_axes((1.02, 0.08, 0.022, 0.84)), extend="min")
     bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
     bar.ax.tick_params(colors=look.ink, labelsize=8)
     bar.outline.set_visible(False)  # type: ignore[operator]
@@ -76,7 +77,10 @@ def _seen(
     handles.append(Line2D([], [], color=look.ego, linewidth=4, label="chosen plan, a dot per second"))
     if bool(scene.has_route[0]):
         handles.append(Line2D([], [], color=look.ego, linewidth=5, alpha=0.25, label="route"))
-    figure.legend(handles=handles, loc="outside lower left", ncols=7, fontsize=8, labelcolor=look.ink, frameon=False)
+    figure.legend(
+        handles=handles, loc="lower left", ncols=7, fontsize=7.5, labelcolor=look.ink, frameon=False,
+        columnspacing=1.0, handlelength=1.4, handletextpad=0.5,
+    )  # fmt: skip
 
 
 def _imagined(
@@ -85,7 +89,8 @@ def _imagined(
     probability = rollouts.mode_logits[0].softmax(-1)
     modes = probability.argsort(descending=True)[:MODES_SHOWN].tolist()
     rows = 1 if len(modes) < 3 else 2
-    grid = figure.subplots(rows, -(-len(modes) // rows), squeeze=False, sharex=True, sharey=True)
+    margins = {"left": 0.075, "right": 0.99, "top": 0.95, "bottom": 0.15, "wspace": 0.04, "hspace": 0.13}
+    grid = figure.subplots(rows, -(-len(modes) // rows), squeeze=False, sharex=True, sharey=True, gridspec_kw=margins)
     for axes in grid.flat[len(modes) :]:
         axes.set_visible(False)
     for axes, mode in zip(grid.flat, modes, strict=False):
@@ -96,4 +101,4 @@ def _imagined(
         axes.label_outer()
     share = f"{len(modes)} of {len(probability)} modes, {float(probability[modes].sum()):.0%} of the probability"
     note = f"Imagined under the chosen plan: outlines after 2, 4 and 6 s, shading two standard deviations.\n{share}"
-    figure.supxlabel(note, color=look.ink, fontsize=9, x=0.02, ha="left")
+    figure.text(0.02, 0.015, note, color=look.ink, fontsize=9)

@@ -1,0 +1,81 @@
+"""The section of a scene compares the plans worth comparing, and its points add up to what the planner weighed."""
+
+import pytest
+import torch
+
+from drive_wm.benchmarks.scene_report import compared, scene_report, where
+from drive_wm.planners.lattice import LatticeConfig
+from drive_wm.planners.score import Weights, total
+from drive_wm.planners.world_model import Decision, decide
+from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.scene import Scene
+
+M = 2
+
+
+def imagine(scene: Scene, plans: Plans) -> Rollouts:
+    """Everyone keeps their velocity, three times as likely in the first mode as in the second."""
+    t, (_, k, steps, _) = scene.tracks, plans.pose.shape
+    a, seconds = t.kind.shape[1], 0.5 * torch.arange(1, steps + 1)
+    position_m = t.position_m[:, None, None, :, -1:] + t.velocity_mps[:, None, None, :, -1:] * seconds[:, None]
+    shape = (1, k, M, a, steps)
+    return Rollouts(
+        position_m.expand(*shape, 2), t.yaw_rad[:, None, None, :, -1:].expand(shape),
+        t.velocity_mps[:, None, None, :, -1:].expand(*shape, 2), torch.full((*shape, 2), 0.5),
+        torch.tensor([[3.0, 1.0]]).log(), t.size_m, t.valid[..., -1],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def decision(crossroads_scene) -> Decision:
+    return decide(crossroads_scene, imagine)
+
+
+@pytest.fixture(scope="module")
+def report(crossroads_scene, decision):
+    return scene_report("Left turn", "The ego turns left.", crossroads_scene, decision)
+
+
+def test_the_chosen_plan_comes_first_and_braking_is_always_there(decision):
+    worth, chosen = total(decision.scores, Weights())[0], int(decision.index[0])
+    named = compared(decision.plans, worth, chosen, LatticeConfig())
+    assert named[0][1] == chosen
+    assert named[-1] == ("emergency brake", len(worth) - 1)
+    assert all(decision.plans.valid[0, index] for _, index in named)
+    assert len({name for name, _ in named}) == len(named)
+
+
+def test_points_add_up_to_the_planners_total(decision, report):
+    worth, chosen = total(decision.scores, Weights())[0], int(decision.index[0])
+    for (_, index), row in zip(compared(decision.plans, worth, chosen, LatticeConfig()), report.plans, strict=True):
+        assert row.total == pytest.approx(float(worth[index]), abs=1e-4)
+
+
+def test_the_chosen_plan_has_the_highest_total(report):
+    assert report.plans[0].total == max(row.total for row in report.plans)
+
+
+def test_terms_without_anything_to_read_are_left_out(report):
+    """The crossroads comes without a command and without a forecast of the human."""
+    assert not {"command_m", "human_m"} & set(report.plans[0].points)
+
+
+def test_words_and_pictures(report):
+    assert report.mode_probabilities == pytest.approx([0.75, 0.25])
+    assert report.facts["Around it"] == "4 vehicles, 1 cyclist, 1 pedestrian, 1 static object"
+    assert "64 candidate plans" in report.pictures[0].alt
+    assert "mode 1, has 75%" in report.pictures[1].alt
+
+
+ENDS = {  # pose at the end, speed: in words
+    "straight on": ((40.0, 0.2, 0.0), 8.04, "40 m ahead, at 8.0 m/s"),
+    "left": ((20.0, 12.0, 1.5), 5.0, "20 m ahead, 12 m left, at 5.0 m/s"),
+    "stops right": ((9.0, -1.0, 0.0), 0.0, "stops 9 m ahead, 1 m right"),
+}
+
+
+@pytest.mark.parametrize(("pose", "speed_mps", "text"), ENDS.values(), ids=ENDS)
+def test_where(pose, speed_mps, text):
+    end = torch.tensor(pose).expand(1, 1, 1, 3)
+    plans = Plans(torch.zeros(1, 1, 1, 2), end, torch.full((1, 1, 1), speed_mps), torch.ones(1, 1, dtype=torch.bool))
+    assert where(plans, 0) == text
