@@ -1,15 +1,14 @@
 """Laws of the world model: invariance, causality, permutation, padding, two executions of one graph."""
 
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
 import pytest
-import shapely
 import torch
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
-from drive_wm.geometry import compose
 from drive_wm.kinematics import roll
 from drive_wm.log import Log, empty_map
 from drive_wm.model.world_model import WorldModel
@@ -19,6 +18,7 @@ from drive_wm.scene_at import scene_at
 from drive_wm.structs import cat, from_tensors, tensors
 
 STEP = 6
+MoveLog = Callable[[Log, np.ndarray], Log]
 POSITIONS = ("position_m", "yaw_rad", "velocity_mps", "spread_m", "mode_logits")
 
 
@@ -43,35 +43,12 @@ def plans_of(action: torch.Tensor, scene: Scene) -> Plans:
     return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones(action.shape[:2], dtype=torch.bool))
 
 
-def moved(log: Log, global_from_old: torch.Tensor) -> Log:
-    """The same drive in a world that is turned and shifted."""
-    pose = global_from_old.double()
-
-    def points(xy: np.ndarray) -> np.ndarray:
-        flat = torch.as_tensor(xy).reshape(-1, 2)
-        there = compose(pose.expand(len(flat), 3), torch.cat([flat, torch.zeros(len(flat), 1)], dim=1))
-        return there[:, :2].reshape(xy.shape).numpy()
-
-    geometry = {
-        name: shapely.transform(value, points) for name, value in vars(log.map).items() if isinstance(value, shapely.Geometry)
-    }
-    seen = log.valid[..., None]
-    return replace(
-        log,
-        ego_pose=compose(pose.expand(len(log.ego_pose), 3), torch.as_tensor(log.ego_pose)).numpy(),
-        position_m=np.where(seen, points(log.position_m), 0.0),
-        yaw_rad=np.where(log.valid, log.yaw_rad + float(pose[2]), 0.0),
-        map=replace(log.map, **geometry),
-        route=shapely.transform(log.route, points),
-    )
-
-
 @pytest.mark.parametrize("pose", [(250.0, -1300.0, 0.0), (0.0, 0.0, 2.1), (1800.0, 900.0, -1.3)])
 def test_turning_and_shifting_the_world_changes_nothing(
-    model: WorldModel, crossroads_log: Log, plans: Plans, pose: tuple[float, float, float]
+    model: WorldModel, crossroads_log: Log, move_log: MoveLog, plans: Plans, pose: tuple[float, float, float]
 ) -> None:
     here, _ = scene_at(crossroads_log, STEP)
-    there, _ = scene_at(moved(crossroads_log, torch.tensor(pose)), STEP)
+    there, _ = scene_at(move_log(crossroads_log, np.array(pose)), STEP)
     with torch.no_grad():
         assert_same(model.imagine(there, plans), model.imagine(here, plans), 1e-4)
 
