@@ -55,12 +55,12 @@ def animate(log: Log, ticks: Sequence[Tick], look: Look = LIGHT, width_px: int =
     """A GIF of the drive between the first and the last tick, in one fixed frame along which the ego drives to the right."""
     fixed_from_global = inverse(turned_along(log, ticks))
     canvas, axes = _stage(log, ticks, fixed_from_global, look, width_px)
-    background = canvas.copy_from_bbox(axes.get_figure().bbox)  # type: ignore[attr-defined]
+    background = canvas.copy_from_bbox(canvas.figure.bbox)
     actors = _Actors(axes, look)
     frames = []
     for now, at_step in moments(ticks, frames_per_step):
         actors.place(log, now, at_step, fixed_from_global)
-        canvas.restore_region(background)  # type: ignore[attr-defined]
+        canvas.restore_region(background)
         actors.draw(axes)
         frames.append(Image.fromarray(np.asarray(canvas.buffer_rgba())[..., :3].copy()))
     return _gif(frames, look, 500 / frames_per_step)
@@ -123,10 +123,12 @@ class _Actors:
     def __init__(self, axes: Axes, look: Look) -> None:
         self.look = look
         self.trail = axes.plot([], [], color=look.ego, alpha=0.4, linewidth=2)[0]
-        self.imagined = axes.add_collection(LineCollection([], linewidths=1.4))
+        self.imagined = LineCollection([], linewidths=1.4)
+        axes.add_collection(self.imagined)
         self.casing = axes.plot([], [], color=look.paper, linewidth=6, solid_capstyle="round")[0]
         self.plan = axes.plot([], [], color=look.ego, linewidth=3.5, solid_capstyle="round")[0]
-        self.boxes = axes.add_collection(PolyCollection([], edgecolors=look.paper, linewidths=0.6))
+        self.boxes = PolyCollection([], edgecolors=look.paper, linewidths=0.6)
+        axes.add_collection(self.boxes)
         self.clock = axes.text(0.012, 0.03, "", color=look.ink, fontsize=11, transform=axes.transAxes)
 
     def place(self, log: Log, now: Tick, at_step: float, fixed_from_global: Tensor) -> None:

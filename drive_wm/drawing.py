@@ -11,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection
 from matplotlib.colors import Normalize, to_rgb
+from numpy.typing import NDArray
 from torch import Tensor
 
 from drive_wm.boxes import corners_m
@@ -78,7 +79,7 @@ def draw_candidates(axes: Axes, plans: Plans, total_score: Tensor, chosen: int, 
     axes.plot(*path.T, color=look.paper, linewidth=6.5, zorder=5, solid_capstyle="round")
     axes.plot(*path.T, color=look.ego, linewidth=4, zorder=5.1, solid_capstyle="round")
     seconds = path[round(1 / DT_S) :: round(1 / DT_S)]
-    axes.scatter(*seconds.T, s=9, color=look.paper, zorder=5.2, linewidths=0)
+    axes.scatter(seconds[:, 0], seconds[:, 1], s=9, color=look.paper, zorder=5.2, linewidths=0)
     return lines
 
 
@@ -126,7 +127,7 @@ def _frame(axes: Axes, look: Look, view: View) -> None:
     axes.autoscale(False)
 
 
-def _background(scene: Scene, look: Look) -> np.ndarray:
+def _background(scene: Scene, look: Look) -> NDArray[np.float64]:
     """The raster as a picture (Y, X, 3): each layer covers those below by its share of the cell."""
     picture = np.broadcast_to(to_rgb(look.ground), (*scene.raster.shape[-2:], 3)).copy()
     layers: Mapping[str, tuple[str, float]] = {

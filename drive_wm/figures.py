@@ -3,6 +3,7 @@
 from io import BytesIO
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
@@ -43,7 +44,7 @@ def scene_figure(
     """Both, side by side."""
     figure = Figure(figsize=(2 * SIZE_IN[0], SIZE_IN[1] + 0.4), dpi=125, facecolor=look.paper)
     figure.text(0.01, 0.995, title, color=look.ink, fontsize=15, va="top")
-    _, (left, right) = figure.subfigures(2, 2, height_ratios=(0.4, SIZE_IN[1]))
+    left, right = figure.subfigures(2, 2, squeeze=False, height_ratios=(0.4, SIZE_IN[1]))[1]
     _seen(left, scene, plans, total_score, chosen, look, view)
     _imagined(right, scene, plans, rollouts, chosen, look, view)
     return figure
@@ -71,9 +72,12 @@ def _seen(
     bar = figure.colorbar(lines, cax=axes.inset_axes((1.02, 0.08, 0.022, 0.84)), extend="min")
     bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
     bar.ax.tick_params(colors=look.ink, labelsize=8)
-    bar.outline.set_visible(False)  # type: ignore[operator]
+    bar.outline.set_visible(False)
     seen = {int(kind) for kind in scene.tracks.kind[0, 1:][scene.tracks.valid[0, 1:, -1]]}
-    handles = [Patch(color=look.ego, label="ego"), *(Patch(color=look.kinds[k], label=KINDS[k]) for k in sorted(seen))]
+    handles: list[Artist] = [
+        Patch(color=look.ego, label="ego"),
+        *(Patch(color=look.kinds[k], label=KINDS[k]) for k in sorted(seen)),
+    ]
     handles.append(Line2D([], [], color=look.ego, linewidth=4, label="chosen plan, a dot per second"))
     if bool(scene.has_route[0]):
         handles.append(Line2D([], [], color=look.ego, linewidth=5, alpha=0.25, label="route"))
