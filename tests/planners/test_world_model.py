@@ -53,6 +53,14 @@ def test_a_decision_holds_what_it_rests_on(road):
     assert decision.plans.valid[0, decision.index[0]]
 
 
+def test_crossroads_are_driven_without_a_collision(crossroads_batch):
+    decision = decide(crossroads_batch, constant_velocity_rollouts)
+    chosen = decision.index[:, None]
+    assert_close(decision.scores.collision.gather(1, chosen), torch.zeros(3, 1))
+    assert_close(decision.scores.wrong_way_m.gather(1, chosen), torch.zeros(3, 1))
+    assert (decision.scores.offroad_m.gather(1, chosen) < 0.1).all()
+
+
 def test_a_proposal_draws_the_choice_to_it(road):
     scene = road(speed_mps=8.0, left_lane=True)
     to_the_left = 12  # the second path, speed held
