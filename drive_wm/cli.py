@@ -25,9 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
-bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
-app.add_typer(bench, name="bench")
 
 Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds maps/ and v1.0-*/.")]
 Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
