@@ -5,15 +5,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from drive_wm.animation import animate, tick
 from drive_wm.benchmarks.report import Picture, PlanRow, SceneReport
 from drive_wm.drawing import DARK, LIGHT
 from drive_wm.figures import imagined_figure, png, seen_figure
-from drive_wm.log import KINDS
+from drive_wm.log import KINDS, Log
 from drive_wm.planners.lattice import LatticeConfig, slots
 from drive_wm.planners.score import TERMS, Scores, Weights, total
-from drive_wm.planners.world_model import Decision
+from drive_wm.planners.world_model import Decision, Imagine, Propose, decide
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Scene, ego_speed_mps
+from drive_wm.scene_at import SceneBuilder
 
 # Places of the lattice that hold the same manoeuvre in every scene, counted from the end.
 LAST = {-3: "hold speed and curvature", -2: "comfortable stop", -1: "emergency brake"}
@@ -81,6 +83,24 @@ def plan_row(name: str, index: int, scores: Scores, worth: Tensor, weights: Weig
     # What progress earns is the rest of the total, however the planner weighs it.
     earned = {"progress_m": float(worth[index]) - sum(costs.values())}
     return PlanRow(name, costs | earned, values | {"progress_m": float(scores.progress_m[0, index])})
+
+
+def drive_picture(
+    log: Log, steps: Sequence[int], imagine: Imagine, weights: Weights | None = None, propose: Propose | None = None
+) -> Picture:
+    """A drive as a moving picture, planned anew at each of these keyframes."""
+    builder, ticks, still = SceneBuilder(log), [], b""
+    for step in steps:
+        scene = builder.at(step)[0]
+        decision = decide(scene, imagine, weights=weights, propose=propose)
+        index = int(decision.index[0])
+        ticks.append(tick(step, scene, decision.plans, decision.rollouts, index))
+        if step == steps[0]:
+            worth = total(decision.scores, weights or Weights())[0]
+            still = png(seen_figure(scene, decision.plans, worth, index))
+    alt = f"A drive from above, moving: {log.description} The chosen plan is drawn ahead of the ego."
+    caption = "As recorded. Pink: the plan chosen at each half second; thin lines: the imagined futures of the others."
+    return Picture(animate(log, ticks), alt, caption, still=still)
 
 
 def _pictures(scene: Scene, decision: Decision, worth: Tensor, name: str) -> Sequence[Picture]:

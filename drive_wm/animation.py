@@ -26,7 +26,7 @@ from drive_wm.scene import Scene
 
 BEHIND_M, AHEAD_M, BESIDE_M = 15.0, 45.0, 16.0
 ASPECT = 2.2  # width over height
-COLOURS = 96
+COLOURS = 64
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def tick(step: int, scene: Scene, plans: Plans, rollouts: Rollouts, chosen: int)
     return Tick(step, plan_m, imagined_m[:, moving], kind, rollouts.mode_logits[0].softmax(-1))
 
 
-def animate(log: Log, ticks: Sequence[Tick], look: Look = LIGHT, width_px: int = 880, frames_per_step: int = 4) -> bytes:
+def animate(log: Log, ticks: Sequence[Tick], look: Look = LIGHT, width_px: int = 880, frames_per_step: int = 3) -> bytes:
     """A GIF of the drive between the first and the last tick, in one fixed frame along which the ego drives to the right."""
     fixed_from_global = inverse(turned_along(log, ticks))
     canvas, axes = _stage(log, ticks, fixed_from_global, look, width_px)

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from matplotlib.axes import Axes
 from matplotlib.collections import EllipseCollection, LineCollection, PolyCollection
-from matplotlib.colors import Normalize, to_rgb
+from matplotlib.colors import PowerNorm, to_rgb
 from numpy.typing import NDArray
 from torch import Tensor
 
@@ -23,8 +23,9 @@ from drive_wm.scene import ELEMENTS, RASTER_LAYERS, X_RANGE_M, Y_RANGE_M, Scene
 
 View = tuple[float, float, float, float]  # x from, x to, y from, y to, in metres
 
-VIEW: View = (-20.0, 60.0, -30.0, 30.0)
+VIEW: View = (-20.0, 60.0, -25.0, 25.0)
 LONG_M = 1.5  # an agent at least this long shows its heading
+NEAR_BEST = 2.5  # exponent of the score's scale: plans near the best are told apart, and the rest share the other end
 MOVES_M = 1.0  # an agent that moves less than this within the rollout is drawn as its box alone
 SPREAD_STEPS = (3, 7, 11)  # 2, 4 and 6 s
 
@@ -71,7 +72,7 @@ def draw_candidates(axes: Axes, plans: Plans, total_score: Tensor, chosen: int, 
     low, high = (float(np.quantile(score, q)) for q in (0.1, 1.0)) if len(score) else (0.0, 1.0)
     start = plans.pose.new_zeros(len(best_last), 1, 2)
     paths = torch.cat([start, plans.pose[0, best_last, :, :2]], dim=1).numpy()
-    lines = LineCollection(list(paths), cmap=look.scores, norm=Normalize(low, max(high, low + 1e-6)))
+    lines = LineCollection(list(paths), cmap=look.scores, norm=PowerNorm(NEAR_BEST, low, max(high, low + 1e-6)))
     rank = np.linspace(0, 1, len(score))
     lines.set(array=score, linewidths=0.7 + 1.3 * rank, alpha=0.9, zorder=4, capstyle="round")
     axes.add_collection(lines)

@@ -16,7 +16,7 @@ from drive_wm.log import KINDS
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene
 
-SIZE_IN = (7.4, 5.5)
+SIZE_IN = (7.4, 4.8)
 MODES_SHOWN = 4
 COLOURS = 256  # of a PNG's palette: a third of the bytes, and no difference to see
 
@@ -65,7 +65,7 @@ def _seen(
     figure: Figure | SubFigure, scene: Scene, plans: Plans, total_score: Tensor, chosen: int, look: Look, view: View
 ) -> None:
     # Margins by hand: an automatic layout would take as long as all the drawing.
-    axes = figure.subplots(gridspec_kw={"left": 0.075, "right": 0.88, "top": 0.95, "bottom": 0.15})
+    axes = figure.subplots(gridspec_kw={"left": 0.075, "right": 0.88, "top": 0.95, "bottom": 0.17})
     draw_scene(axes, scene, look, view)
     lines = draw_candidates(axes, plans, total_score, chosen, look)
     axes.set_title(f"Seen and chosen: {int(plans.valid[0].sum())} plans weighed", color=look.ink, fontsize=11, loc="left")

@@ -54,5 +54,5 @@ def test_imagined_figure_shows_the_likeliest_modes_first(crossroads_scene, plans
 
 def test_png_is_small(crossroads_scene, plans, rollouts):
     data = png(scene_figure(crossroads_scene, plans, rollouts, SCORE, chosen=2, title="Crossroads"))
-    assert Image.open(BytesIO(data)).size == (1850, 737)
+    assert Image.open(BytesIO(data)).size == (1850, 650)
     assert len(data) < 200_000

@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from drive_wm.benchmarks.scene_report import compared, scene_report, where
+from drive_wm.benchmarks.scene_report import compared, drive_picture, scene_report, where
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.planners.score import Weights, total
 from drive_wm.planners.world_model import Decision, decide
@@ -79,3 +79,11 @@ def test_where(pose, speed_mps, text):
     end = torch.tensor(pose).expand(1, 1, 1, 3)
     plans = Plans(torch.zeros(1, 1, 1, 2), end, torch.full((1, 1, 1), speed_mps), torch.ones(1, 1, dtype=torch.bool))
     assert where(plans, 0) == text
+
+
+def test_drive_picture_moves_and_has_a_still(crossroads_log):
+    picture = drive_picture(crossroads_log, (4, 5), imagine)
+    assert picture.data.startswith(b"GIF8")
+    assert picture.still is not None
+    assert picture.still.startswith(b"\x89PNG")
+    assert crossroads_log.description in picture.alt
