@@ -4,11 +4,14 @@ from collections.abc import Iterator
 from itertools import count, islice
 
 import numpy as np
+
 from drive_wm.datasets.sumo_cut import cut
 from drive_wm.datasets.sumo_networks import NETWORKS
 from drive_wm.datasets.sumo_runs import choose_windows, run_sumo
-
+from drive_wm.datasets.sumo_samples import record_samples, sample_logs
 from drive_wm.log import Log
+
+__all__ = ["read_logs", "record_samples", "sample_logs"]
 
 
 def read_logs(scenes: int, seed: int) -> Iterator[Log]:

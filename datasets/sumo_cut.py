@@ -4,13 +4,13 @@ from dataclasses import replace
 
 import numpy as np
 import shapely
+from shapely import ops
+
 from drive_wm.datasets.sumo_map import crop, mirror
 from drive_wm.datasets.sumo_runs import BEYOND_M, KEYFRAME_STEPS, KEYFRAMES, WINDOW_STEPS, Run, Window
 from drive_wm.datasets.sumo_simulation import STEP_S
 from drive_wm.datasets.sumo_tracks import EGO_CENTRE_M, wheeled
 from drive_wm.datasets.sumo_traffic import CATEGORIES, EGO_SIZE_M
-from shapely import ops
-
 from drive_wm.log import Bools, Floats, Ints, Log
 
 SEEN_M, MAP_M = 100.0, 120.0

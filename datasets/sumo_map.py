@@ -7,9 +7,9 @@ from xml.etree import ElementTree
 
 import numpy as np
 import shapely
-from drive_wm.datasets.sumo_networks import JAYWALK
 from shapely.geometry.base import BaseGeometry
 
+from drive_wm.datasets.sumo_networks import JAYWALK
 from drive_wm.lane_graph import build_lanes
 from drive_wm.log import Floats, LogMap
 

@@ -54,16 +54,12 @@ def circles(log: Log) -> bool:
 
 
 def merges(log: Log) -> bool:
-    """A vehicle that ran beside the ego's road ends up behind the ego, in its lane, another one ahead."""
+    """Ego and another vehicle come at an angle, on two roads; the other ends up close behind the ego, in its lane."""
     at = ahead_left_m(log)
-    beside = same_way(log) & (np.abs(at[..., 1]) > 2.5)
-    in_lane = same_way(log) & (np.abs(at[..., 1]) < 1.2)
-    followed = beside[:, :15].any(axis=1) & (in_lane & (at[..., 0] < 0) & (at[..., 0] > -35.0))[:, 25:].any(axis=1)
-    led = beside[:, :15].any(axis=1) & (in_lane & (at[..., 0] > 0) & (at[..., 0] < 45.0))[:, 25:].any(axis=1)
-    start, end = log.route.interpolate(0.0), log.route.interpolate(30.0)
-    way = np.arctan2(end.y - start.y, end.x - start.x)
-    on_ramp = abs(np.angle(np.exp(1j * (way - log.ego_pose[-1, 2])))) > 0.12
-    return on_ramp and bool(followed.any() and led.any()) and _mean_speed(log) > 6.0
+    turn = np.abs(np.angle(np.exp(1j * (log.yaw_rad - log.ego_pose[:, 2]))))
+    angled = (same_way(log) & (turn > 0.08) & (np.abs(at[..., 1]) > 2.5))[:, :6].all(axis=1)
+    behind = (same_way(log) & (np.abs(at[..., 1]) < 1.2) & (at[..., 0] < 0) & (at[..., 0] > -35.0))[:, 25:].any(axis=1)
+    return bool((angled & behind).any()) and _mean_speed(log) > 6.0
 
 
 def crosses_ahead(log: Log) -> bool:
@@ -77,7 +73,7 @@ def crosses_ahead(log: Log) -> bool:
 
 
 def cuts_in(log: Log) -> bool:
-    """A vehicle beside the ego's lane is in it 5 s later, less than 14 m ahead of the ego's front, while the ego keeps its lane."""
+    """A vehicle beside the ego's lane is in it 5 s later, less than 14 m ahead of the ego, which keeps its lane."""
     at, gap = ahead_left_m(log), gaps_m(log)
     close = same_way(log) & (gap > 0.0) & (gap < 14.0)
     beside = close & (np.abs(at[..., 1]) > 2.4) & (np.abs(at[..., 1]) < 4.5)

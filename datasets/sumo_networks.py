@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
-from drive_wm.datasets.sumo_plain import JAYWALK, Edge, Network, arc, bezier, heading
 
+from drive_wm.datasets.sumo_plain import JAYWALK, Edge, Network, arc, bezier, heading
 from drive_wm.log import Floats
 
 MAX_LATERAL_ACCEL_MPS2 = 2.6  # SUMO does not slow down for bends, so bends are laid out for the speed limit

@@ -7,8 +7,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-from drive_wm.datasets.sumo_install import find_program
 
+from drive_wm.datasets.sumo_install import find_program
 from drive_wm.errors import InputError
 from drive_wm.log import Floats
 

@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+
 from drive_wm.datasets.sumo_events import EVENTS, Event, Stage
 from drive_wm.datasets.sumo_map import Roads, read_roads
 from drive_wm.datasets.sumo_plain import Network, compile_network
 from drive_wm.datasets.sumo_simulation import STEP_S, Trace, simulate
 from drive_wm.datasets.sumo_tracks import LOOK_STEPS, overlaps, poses_of
 from drive_wm.datasets.sumo_traffic import EGO_TYPE, write_traffic
-
 from drive_wm.log import Floats, Ints
 
 KEYFRAME_STEPS = 5  # 0.5 s

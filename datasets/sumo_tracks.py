@@ -4,10 +4,10 @@ import math
 
 import numpy as np
 import torch
-from drive_wm.datasets.sumo_simulation import STEP_S, Trace
-from drive_wm.datasets.sumo_traffic import EGO_SIZE_M
 
 from drive_wm.boxes import Boxes, overlap
+from drive_wm.datasets.sumo_simulation import STEP_S, Trace
+from drive_wm.datasets.sumo_traffic import EGO_SIZE_M
 from drive_wm.log import Bools, Floats
 
 EGO_CENTRE_M = 1.443713

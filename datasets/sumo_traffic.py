@@ -4,8 +4,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
-from drive_wm.datasets.sumo_plain import JAYWALK, Edge, Network
 
+from drive_wm.datasets.sumo_plain import JAYWALK, Edge, Network
 from drive_wm.log import CYCLIST, PEDESTRIAN, VEHICLE
 
 EGO_TYPE = "ego"
