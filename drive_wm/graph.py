@@ -16,6 +16,7 @@ from drive_wm.structs import TensorStruct
 
 RELATIVE_FEATURES = 5
 FAR_M = 1e4  # stands for "not there" in distances: finite, so that no mask turns into NaN
+TIE_M2 = 1e-3  # lane pieces overlap where roads fork: the lower index counts as this much nearer, in every runtime
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,8 @@ def nearest_others(agents_m: Tensor, valid: Tensor, count: int) -> Neighbours:
 
 
 def _closest(square_m2: Tensor, receiver_valid: Tensor, sender_valid: Tensor, count: int) -> Neighbours:
-    square_m2 = torch.where(sender_valid[:, None], square_m2, FAR_M**2)
+    order = torch.arange(square_m2.shape[-1], device=square_m2.device) * TIE_M2
+    square_m2 = torch.where(sender_valid[:, None], square_m2 + order, FAR_M**2)
     square_m2, index = torch.topk(square_m2, min(count, square_m2.shape[-1]), dim=-1, largest=False)
     valid = (square_m2 < FAR_M**2) & receiver_valid[..., None]
     return Neighbours(torch.where(valid, index, 0), valid)
