@@ -1,12 +1,22 @@
-"""PlanRows: what one planning protocol saw of each sample and step, and the means it reports."""
+"""PlanRows: what one planning protocol saw of each sample and step, the means it reports and how sure they are."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 
-from drive_wm.benchmarks.planning_input import Bools, Floats
-from drive_wm.metrics.planning import COLLISION_OVER_TIME, HORIZONS_S, L2_OVER_TIME, Protocol, at_horizons, weights
+from drive_wm.benchmarks.bootstrap import draws, interval, sums_by_scene
+from drive_wm.benchmarks.planning_input import Bools, Floats, Ints
+from drive_wm.metrics.planning import (
+    COLLISION_OVER_TIME,
+    HORIZONS_S,
+    L2_OVER_TIME,
+    Protocol,
+    at_horizons,
+    over_horizons,
+    to_sum,
+    weights,
+)
 
 
 @dataclass(frozen=True)
@@ -52,6 +62,32 @@ class PlanRows:
             "truth_collision": sum(truth) / len(truth),
             "n": int(weight.any(1).sum()),
         }
+
+    def resampled(self, scene: Ints) -> dict[str, Floats]:
+        """l2_avg and collision_avg (1000,) of resampled scenes, which is all nan for fewer than two; scene (S,) from 0."""
+        weight = weights(self.protocol, self.valid)
+        count = sums_by_scene(weight.astype(np.float64), scene)
+        drawn = draws(len(count)) if len(count) > 1 else np.zeros((1, len(count)))
+        figures: dict[str, tuple[Floats | Bools, str]] = {
+            "l2_avg": (self.l2_m, L2_OVER_TIME[self.protocol]),
+            "collision_avg": (self.collision & self.counted, COLLISION_OVER_TIME[self.protocol]),
+        }
+        return {
+            name: over_horizons(drawn @ sums_by_scene(to_sum(values, weight, over_time), scene), drawn @ count, over_time).mean(
+                -1
+            )
+            for name, (values, over_time) in figures.items()
+        }
+
+    def intervals(self, scene: Ints) -> dict[str, float | None]:
+        """95 % intervals by scene: l2_avg_low, l2_avg_high, collision_avg_low, collision_avg_high; and the scenes behind them.
+
+        None for fewer than two scenes.
+        """
+        ends: dict[str, float | None] = {}
+        for name, figures in self.resampled(scene).items():
+            ends[f"{name}_low"], ends[f"{name}_high"] = interval(figures)
+        return {**ends, "scenes": len(np.unique(scene[weights(self.protocol, self.valid).any(1)]))}
 
 
 def _named(name: str, values: tuple[float, ...]) -> dict[str, float]:

@@ -49,8 +49,12 @@ def ego_from_sensor(protocol: Protocol, log: Log) -> Floats:
 
 def protocol_steps(protocol: Protocol, log: Log) -> list[int]:
     """Keyframes in the protocol's sample set: all of them, or those with six more after them."""
-    last = 0 if DENOMINATOR[protocol] != "complete" else STEPS
-    return list(range(len(log.keyframes) - last))
+    return list(sampled(protocol, len(log.keyframes)))
+
+
+def sampled(protocol: Protocol, keyframes: int) -> range:
+    """As `protocol_steps`, for a drive of so many keyframes."""
+    return range(keyframes - (STEPS if DENOMINATOR[protocol] == "complete" else 0))
 
 
 def plan_in_lidar(pose: Tensor, ego_from_lidar: Tensor) -> Tensor:
@@ -85,14 +89,21 @@ def protocol_boxes(protocol: Protocol, log: Log, step: int, legacy_index: bool =
 
     An unknown number of points counts as seen. A keyframe past the end has no obstacles.
     """
+    return [boxes for _, boxes in protocol_obstacles(protocol, log, step, legacy_index)]
+
+
+def protocol_obstacles(
+    protocol: Protocol, log: Log, step: int, legacy_index: bool = False
+) -> list[tuple[NDArray[np.int64], Floats]]:
+    """As `protocol_boxes`, each array with the agents (n,) that its boxes are of."""
     wanted = _wanted(protocol, log, legacy_index)
     if protocol == "stp3_vad":
         wanted = wanted & _seen(log, range(step, step + 1))[:, 0] & _in_vad_range(log, step)
     later = range(step + 1, min(step + 1 + STEPS, len(log.keyframes)))
     there = wanted[:, None] & (_seen(log, later) if protocol == "sparsedrive" else log.valid[:, later])
     boxes = _boxes(protocol, log, step, later)
-    past_the_end = [np.zeros((0, 5))] * (STEPS - len(later))
-    return [boxes[there[:, i], i] for i in range(len(later))] + past_the_end
+    found = [(np.flatnonzero(there[:, i]), boxes[there[:, i], i]) for i in range(len(later))]
+    return found + [(np.zeros(0, np.int64), np.zeros((0, 5)))] * (STEPS - len(later))
 
 
 def _wanted(protocol: Protocol, log: Log, legacy_index: bool) -> Bools:

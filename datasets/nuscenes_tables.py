@@ -33,6 +33,16 @@ def scene_names(root: Path, version: str, split: str) -> list[str]:
     return names
 
 
+def split_samples(root: Path, version: str, split: str) -> dict[str, tuple[str, ...]]:
+    """Sample tokens in time, per scene of the split; quick, since it reads two tables only."""
+    names = scene_names(root, version, split)
+    tokens: dict[str, list[tuple[int, str]]] = {}
+    for sample in read_table(root / version / "sample.json"):
+        tokens.setdefault(sample["scene_token"], []).append((sample["timestamp"], sample["token"]))
+    scenes = {scene["name"]: scene["token"] for scene in read_table(root / version / "scene.json")}
+    return {name: tuple(token for _, token in sorted(tokens.get(scenes[name], []))) for name in names}
+
+
 def known_splits(root: Path, version: str) -> dict[str, list[str]]:
     """Scene names of the official splits, and of those in splits.json, the devkit's place for a dataset's own."""
     own = root / version / "splits.json"

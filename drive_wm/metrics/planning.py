@@ -68,10 +68,18 @@ def weights(protocol: Protocol, valid: Bools) -> Bools:
 
 def at_horizons(values: Floats | Bools, weight: Bools, over_time: str) -> tuple[float, float, float]:
     """The protocol's figures at 1, 2 and 3 s from values (S, 6); nan where nothing is counted."""
-    values = np.where(weight, values, 0).astype(np.float64)
-    if over_time == "any":
-        values = np.maximum.accumulate(values, axis=1)
-    count = weight.sum(0)
-    per_step = np.divide(values.sum(0), count, out=np.full(STEPS, np.nan), where=count > 0)
-    first, second, third = (per_step[: 2 * s].mean() if over_time == "mean" else per_step[2 * s - 1] for s in HORIZONS_S)
+    first, second, third = over_horizons(to_sum(values, weight, over_time).sum(0), weight.sum(0), over_time)
     return float(first), float(second), float(third)
+
+
+def to_sum(values: Floats | Bools, weight: Bools, over_time: str) -> Floats:
+    """What each sample and step (S, 6) adds to the sums that `over_horizons` divides."""
+    values = np.where(weight, values, 0).astype(np.float64)
+    return np.maximum.accumulate(values, axis=1) if over_time == "any" else values
+
+
+def over_horizons(total: Floats, count: Floats | Ints, over_time: str) -> Floats:
+    """Figures at 1, 2 and 3 s (..., 3) from sums over samples (..., 6) and their numbers; nan where nothing is counted."""
+    per_step = np.divide(total, count, out=np.full(np.shape(total), np.nan), where=count > 0)
+    mean = over_time == "mean"
+    return np.stack([per_step[..., : 2 * s].mean(-1) if mean else per_step[..., 2 * s - 1] for s in HORIZONS_S], -1)

@@ -48,6 +48,8 @@ def test_a_plan_beside_the_human(drive, scene):
 
 def test_rows_come_in_order_with_slices_last(drive, scene):
     rows = evaluate_planning([(drive, scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad", "strict"], batch=3)
+    assert {r.get("slice") for r in rows[8:]} == {"0.5 to 5 m/s"}
+    rows = rows[:8]
     assert [(r["planner"], r["protocol"], r.get("slice")) for r in rows] == [
         ("p", "uniad", None), ("log", "uniad", None), ("p", "strict", None), ("log", "strict", None),
         ("p", "uniad", "straight"), ("log", "uniad", "straight"), ("p", "strict", "straight"), ("log", "strict", "straight"),
@@ -58,7 +60,9 @@ def test_slices_part_the_samples(drive, scene):
     pose = drive.ego_pose.copy()
     pose[8:, 0] += 3.0  # to the right: samples 5 to 7 see it at their last step, so do 2 to 4; 8 starts after it
     rows = evaluate_planning([(replace(drive, ego_pose=pose), scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad"])
-    assert {row.get("slice", "whole"): row["n"] for row in rows} == {"whole": 10, "straight": 4, "turning": 6}
+    n = {row.get("slice", "whole"): row["n"] for row in rows}
+    # From keyframe 7 to 8 the ego moves 3 m aside and 2 m ahead in half a second: 7.2 m/s.
+    assert n == {"whole": 10, "straight": 4, "right": 6, "turning": 6, "0.5 to 5 m/s": 9, "5 to 10 m/s": 1}
 
 
 def test_batches_change_nothing(drive, scene):
