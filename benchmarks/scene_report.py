@@ -35,7 +35,8 @@ def scene_report(
     chosen, plans = int(decision.index[0]), decision.plans
     worth = total(decision.scores, weights)[0]
     rows = tuple(
-        plan_row(name, index, decision.scores, worth, weights) for name, index in compared(plans, worth, chosen, config)
+        plan_row(name, index, decision.scores, worth, weights)
+        for name, index in compared(plans, worth, decision.scores.progress_m[0], chosen, config)
     )
     return SceneReport(
         title=title,
@@ -47,8 +48,9 @@ def scene_report(
     )
 
 
-def compared(plans: Plans, worth: Tensor, chosen: int, config: LatticeConfig) -> list[tuple[str, int]]:
-    """Names and indices: the chosen plan, the best plans of the best other paths, then what is always possible."""
+def compared(plans: Plans, worth: Tensor, progress_m: Tensor, chosen: int, config: LatticeConfig) -> list[tuple[str, int]]:
+    """Names and indices: the chosen plan, the best plans of the best other paths, the one that gets farthest, and what is
+    always possible."""
     valid_worth = torch.where(plans.valid[0], worth, -torch.inf)
     path = [slot.path for slot in slots(config)]
     best: dict[int, int] = {}
@@ -63,6 +65,9 @@ def compared(plans: Plans, worth: Tensor, chosen: int, config: LatticeConfig) ->
     for index in best.values():
         if len(named) <= PATHS_SHOWN:
             named.setdefault(where(plans, index), index)  # paths that end alike are one to the reader
+    farthest = int(torch.where(plans.valid[0], progress_m, -torch.inf).argmax())
+    if farthest not in (*named.values(), *last):
+        named[f"farthest: {where(plans, farthest)}"] = farthest
     return list((named | {name: index for index, name in last.items() if index != chosen}).items())
 
 
@@ -70,6 +75,8 @@ def where(plans: Plans, index: int) -> str:
     """Where a plan ends, in words."""
     ahead_m, left_m, _ = plans.pose[0, index, -1].tolist()
     speed_mps = float(plans.speed_mps[0, index, -1])
+    if max(abs(ahead_m), abs(left_m), speed_mps) < 0.5:
+        return "stands still"
     side = "" if abs(left_m) < 0.5 else f", {abs(left_m):.0f} m {'left' if left_m > 0 else 'right'}"
     place = f"{ahead_m:.0f} m ahead{side}"
     return f"stops {place}" if speed_mps < 0.1 else f"{place}, at {speed_mps:.1f} m/s"
@@ -98,7 +105,7 @@ def drive_picture(
         if step == steps[0]:
             worth = total(decision.scores, weights or Weights())[0]
             still = png(seen_figure(scene, decision.plans, worth, index))
-    alt = f"A drive from above, moving: {log.description} The chosen plan is drawn ahead of the ego."
+    alt = f"A drive from above, moving: {log.description.rstrip('.')}. The chosen plan is drawn ahead of the ego."
     caption = "As recorded. Pink: the plan chosen at each half second; thin lines: the imagined futures of the others."
     return Picture(animate(log, ticks), alt, caption, still=still)
 

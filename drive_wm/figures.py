@@ -93,7 +93,7 @@ def _imagined(
     probability = rollouts.mode_logits[0].softmax(-1)
     modes = probability.argsort(descending=True)[:MODES_SHOWN].tolist()
     rows = 1 if len(modes) < 3 else 2
-    margins = {"left": 0.075, "right": 0.99, "top": 0.95, "bottom": 0.15, "wspace": 0.04, "hspace": 0.13}
+    margins = {"left": 0.075, "right": 0.99, "top": 0.95, "bottom": 0.17, "wspace": 0.04, "hspace": 0.13}
     grid = figure.subplots(rows, -(-len(modes) // rows), squeeze=False, sharex=True, sharey=True, gridspec_kw=margins)
     for axes in grid.flat[len(modes) :]:
         axes.set_visible(False)

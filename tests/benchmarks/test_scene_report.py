@@ -38,7 +38,7 @@ def report(crossroads_scene, decision):
 
 def test_the_chosen_plan_comes_first_and_braking_is_always_there(decision):
     worth, chosen = total(decision.scores, Weights())[0], int(decision.index[0])
-    named = compared(decision.plans, worth, chosen, LatticeConfig())
+    named = compared(decision.plans, worth, decision.scores.progress_m[0], chosen, LatticeConfig())
     assert named[0][1] == chosen
     assert named[-1] == ("emergency brake", len(worth) - 1)
     assert all(decision.plans.valid[0, index] for _, index in named)
@@ -47,7 +47,9 @@ def test_the_chosen_plan_comes_first_and_braking_is_always_there(decision):
 
 def test_points_add_up_to_the_planners_total(decision, report):
     worth, chosen = total(decision.scores, Weights())[0], int(decision.index[0])
-    for (_, index), row in zip(compared(decision.plans, worth, chosen, LatticeConfig()), report.plans, strict=True):
+    for (_, index), row in zip(
+        compared(decision.plans, worth, decision.scores.progress_m[0], chosen, LatticeConfig()), report.plans, strict=True
+    ):
         assert row.total == pytest.approx(float(worth[index]), abs=1e-4)
 
 
@@ -70,6 +72,7 @@ def test_words_and_pictures(report):
 ENDS = {  # pose at the end, speed: in words
     "straight on": ((40.0, 0.2, 0.0), 8.04, "40 m ahead, at 8.0 m/s"),
     "left": ((20.0, 12.0, 1.5), 5.0, "20 m ahead, 12 m left, at 5.0 m/s"),
+    "stands": ((0.3, 0.0, 0.0), 0.0, "stands still"),
     "stops right": ((9.0, -1.0, 0.0), 0.0, "stops 9 m ahead, 1 m right"),
 }
 
@@ -86,4 +89,18 @@ def test_drive_picture_moves_and_has_a_still(crossroads_log):
     assert picture.data.startswith(b"GIF8")
     assert picture.still is not None
     assert picture.still.startswith(b"\x89PNG")
-    assert crossroads_log.description in picture.alt
+    assert "The ego turns left at a crossroads. The chosen plan" in picture.alt
+
+
+def test_the_farthest_plan_is_shown_where_others_stand_still():
+    """Slots: hold, stop and brake come last; the one before them drives on and is far from the best."""
+    count = LatticeConfig().plans
+    pose, valid = torch.zeros(1, count, 1, 3), torch.zeros(1, count, dtype=torch.bool)
+    pose[0, 5, 0, 0] = 30.0
+    valid[0, [0, 5]], valid[0, -3:] = True, True
+    plans = Plans(torch.zeros(1, count, 1, 2), pose, pose[..., 0], valid)
+    worth = torch.zeros(count)
+    worth[5] = -9.0
+    assert [name for name, _ in compared(plans, worth, pose[0, :, 0, 0], 0, LatticeConfig())] == [
+        "stands still", "farthest: 30 m ahead, at 30.0 m/s", "hold speed and curvature", "comfortable stop", "emergency brake",
+    ]  # fmt: skip
