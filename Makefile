@@ -20,7 +20,7 @@ demo: $(READY)
 	$(BIN)/drive-wm demo
 
 check: lint types
-	$(BIN)/pytest -m "not slow"
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 test: lint types
 	$(BIN)/pytest
