@@ -19,11 +19,12 @@ $(READY): pyproject.toml constraints.txt
 demo: $(READY)
 	$(BIN)/drive-wm demo
 
+# One thread per process: the tensors of tests are small, and threads that wait for each other cost more than they bring.
 check: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 test: lint types
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest
 
 lint: $(READY)
 	$(BIN)/ruff check
