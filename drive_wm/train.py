@@ -1,15 +1,15 @@
 """Training from caches alone, with Lightning: resumable, one `_losses` for training and validation."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import Callback, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset
+from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drive_wm.checkpoint import Origin, load_weights, save_weights
 from drive_wm.config import Config, preset
@@ -19,7 +19,7 @@ from drive_wm.kinematics import follow, roll
 from drive_wm.losses import Losses, rollout_losses
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
-from drive_wm.scene import Future, Scene, ego_speed_mps
+from drive_wm.scene import Future, Scene, SceneConfig, ego_speed_mps
 from drive_wm.structs import cat
 
 Batch = tuple[Scene, Future]
@@ -30,14 +30,14 @@ HELD_OUT = 10
 class Samples(Dataset[Batch]):
     """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation."""
 
-    def __init__(self, caches: Sequence[Cache], validation: bool, stride: int) -> None:
+    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int) -> None:
         self.caches = caches
         self.places: list[tuple[int, int]] = []
         log_number = 0
         for c, cache in enumerate(caches):
             first = 0
             for shard in cache.manifest.shards:
-                if (log_number % HELD_OUT == HELD_OUT - 1) == validation:
+                if (log_number % HELD_OUT == HELD_OUT - 1) == held_out:
                     self.places += [(c, first + step) for step in range(0, shard.keyframes - 1, stride)]
                 first += shard.keyframes
                 log_number += 1
@@ -127,14 +127,21 @@ class Training(lightning.LightningModule):
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 
-class ReshuffleByEpoch(Callback):
-    """Orders every epoch by its own number: the same order in a resumed run."""
+class EpochShuffle(Sampler[int]):
+    """Orders every epoch by its own number, which Lightning sets: the same order in a resumed run."""
 
-    def __init__(self, random: torch.Generator, seed: int) -> None:
-        self.random, self.seed = random, seed
+    def __init__(self, count: int, seed: int) -> None:
+        self.count, self.seed, self.epoch = count, seed, 0
 
-    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        self.random.manual_seed(self.seed * 1_000_003 + trainer.current_epoch)
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[int]:
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        return iter(torch.randperm(self.count, generator=random).tolist())
+
+    def __len__(self) -> int:
+        return self.count
 
 
 def train(
@@ -156,11 +163,10 @@ def train(
     last = out / "checkpoints" / "last.ckpt"
     if last.exists() and not resume:
         raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
-    opened = _opened(caches, leave_out)
+    opened = _opened(caches, leave_out, config.model.scene)
     settings = config.train
     lightning.seed_everything(settings.seed, verbose=False)
     model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
-    order = torch.Generator()
     data, held_out = (Samples(opened, held_out, settings.stride) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
@@ -172,7 +178,6 @@ def train(
         logger=TensorBoardLogger(out, name="log", version=""),
         callbacks=[
             ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
-            ReshuffleByEpoch(order, settings.seed),
             TQDMProgressBar(),
         ],
         log_every_n_steps=10,
@@ -180,7 +185,7 @@ def train(
     )
     trainer.fit(
         Training(config, model.train()),
-        DataLoader(data, shuffle=True, generator=order, **common),
+        DataLoader(data, sampler=EpochShuffle(len(data), settings.seed), **common),
         DataLoader(held_out, **common) if len(held_out) else None,
         ckpt_path=str(last) if resume and last.exists() else None,
         weights_only=True,
@@ -192,8 +197,14 @@ def train(
     return path
 
 
-def _opened(paths: Sequence[Path], leave_out: Sequence[str]) -> list[Cache]:
+def _opened(paths: Sequence[Path], leave_out: Sequence[str], sizes: SceneConfig) -> list[Cache]:
     caches = [open_cache(path) for path in paths]
+    for cache in caches:
+        if cache.manifest.config != sizes:
+            raise InputError(
+                f"{cache.path} was prepared with {cache.manifest.config}, the model takes {sizes}. "
+                "Prepare again, or override model.scene.*."
+            )
     held = [{shard.name for shard in cache.manifest.shards} for cache in caches]
     unknown = set(leave_out) - set().union(*held)
     if unknown:

@@ -1,0 +1,124 @@
+"""Training from a cache: it learns, it resumes exactly after kill -9, it needs no devkit, and mistakes are named."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from drive_wm.checkpoint import load_weights
+from drive_wm.datasets.cache import open_cache, write_cache
+from drive_wm.errors import InputError
+from drive_wm.log import Log
+from drive_wm.scene import Scene, SceneConfig
+from drive_wm.scene_at import scene_at
+from drive_wm.train import Samples, logged_plan, train, without_map
+
+OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
+SMALL = SceneConfig(agents=8, lanes=24, elements=12)
+SIZES = ["model.scene.agents=8", "model.scene.lanes=24", "model.scene.elements=12"]
+
+
+@pytest.fixture(scope="module")
+def cache(crossroads_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("train") / "cache"
+    logs = iter([replace(crossroads_log, name=f"crossroads-{i}") for i in range(2)])
+    write_cache(logs, out, "test", "1", "all", SMALL, lambda done, total, note: None)
+    return out
+
+
+def run(cache: Path, out: Path, *flags: str) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "drive_wm.cli", "train", "--cache", str(cache), "--preset", "tiny", "--out", str(out)]
+    log = out.with_suffix(".log").open("ab")
+    env = os.environ | {"OMP_NUM_THREADS": "1"}
+    return subprocess.Popen([*command, *flags, *OVERRIDES, *SIZES], stdout=log, stderr=log, env=env)
+
+
+@pytest.mark.slow
+def test_a_killed_run_resumes_as_if_nothing_had_happened(cache: Path, tmp_path: Path) -> None:
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    assert run(cache, whole).wait(300) == 0
+    first = run(cache, killed)
+    deadline = time.monotonic() + 300
+    while not (killed / "checkpoints" / "last.ckpt").exists():
+        assert first.poll() is None, killed.with_suffix(".log").read_text()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    first.send_signal(signal.SIGKILL)
+    first.wait()
+    assert not (killed / "weights.safetensors").exists(), "the run ended before it could be killed"
+    assert run(cache, killed, "--resume").wait(300) == 0, killed.with_suffix(".log").read_text()
+    expected, resumed = (load_weights(str(path))[0].state_dict() for path in (whole, killed))
+    for name, value in expected.items():
+        assert_close(resumed[name], value, atol=0, rtol=0, msg=name)
+
+
+@pytest.fixture(scope="module")
+def trained(cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("run")
+    train([cache], "tiny", out, [*OVERRIDES, *SIZES], leave_out=["crossroads-1"], command="drive-wm train ...")
+    return out
+
+
+def test_weights_tell_where_they_come_from(trained: Path) -> None:
+    origin = load_weights(str(trained))[1]
+    assert origin.trained_on == ("test 1 all (1 logs)",)
+    assert origin.command == "drive-wm train ..."
+    assert origin.licence == "Apache-2.0"
+    assert list((trained / "log").glob("events.*")), "TensorBoard log"
+
+
+def test_a_run_is_not_overwritten(trained: Path, cache: Path) -> None:
+    with pytest.raises(InputError, match="--resume"):
+        train([cache], "tiny", trained, [*OVERRIDES, *SIZES])
+
+
+MISTAKES = {  # keyword arguments, what the message must name
+    "unknown drive": ({"leave_out": ["scene-9999"]}, "scene-9999"),
+    "nothing left": ({"leave_out": ["crossroads-0", "crossroads-1"]}, "No drive"),
+    "other sizes": ({"overrides": ["train.epochs=1"]}, "agents"),
+}
+
+
+@pytest.mark.parametrize(("arguments", "named"), MISTAKES.values(), ids=MISTAKES)
+def test_mistakes_are_named(cache: Path, tmp_path: Path, arguments: dict[str, list[str]], named: str) -> None:
+    with pytest.raises(InputError, match=named):
+        train([cache], "tiny", tmp_path / "run", **({"overrides": [*OVERRIDES, *SIZES]} | arguments))
+    assert not (tmp_path / "run").exists()
+
+
+def test_every_tenth_log_is_held_out_and_stride_thins(cache: Path) -> None:
+    opened = open_cache(cache)
+    assert len(Samples([opened] * 5, held_out=True, stride=1)) == 23  # the tenth of ten drives; its last step has no future
+    assert len(Samples([opened] * 5, held_out=False, stride=1)) == 9 * 23
+    assert len(Samples([opened], held_out=False, stride=4)) == 2 * 6
+
+
+def test_the_logged_plan_drives_where_the_ego_drove(crossroads_log: Log) -> None:
+    scene, future = scene_at(crossroads_log, 4)
+    plans = logged_plan(scene, future)
+    assert_close(plans.pose[:, 0, :, :2], future.ego_pose[..., :2], atol=0.3, rtol=0)
+
+
+def test_the_logged_plan_stays_where_the_log_ends(crossroads_log: Log) -> None:
+    scene, future = scene_at(crossroads_log, len(crossroads_log.keyframes) - 3)
+    assert future.ego_valid.sum() == 2
+    plans = logged_plan(scene, future)
+    assert_close(plans.pose[0, 0, 4:, :2], plans.pose[0, 0, 4:5, :2].expand(8, 2), atol=0.5, rtol=0)
+
+
+def test_map_dropout_takes_all_or_nothing(crossroads_batch: Scene) -> None:
+    random = torch.Generator().manual_seed(0)
+    bare = without_map(crossroads_batch, 1.0, random)
+    assert not bare.has_lanes.any()
+    assert not bare.has_raster.any()
+    assert not bare.lanes.valid.any()
+    same = without_map(crossroads_batch, 0.0, random)
+    assert same.has_lanes.all()
+    assert torch.equal(same.lanes.valid, crossroads_batch.lanes.valid)
