@@ -42,7 +42,9 @@ def cut(run: Run, window: Window, name: str) -> Log:
 
 def _neighbours(run: Run, ego: str, steps: Ints, ego_pose: Floats) -> tuple[list[str], Floats, Bools]:
     """Who comes near: names, box poses (A, S, 3) and presence (A, S)."""
-    ids, poses, valid = [], [], []
+    ids: list[str] = []
+    poses: list[Floats] = []
+    valid: list[Bools] = []
     for id, trace in run.traces.items():
         own = steps - trace.first_step
         present = (own >= 0) & (own < len(trace.front))
@@ -50,7 +52,9 @@ def _neighbours(run: Run, ego: str, steps: Ints, ego_pose: Floats) -> tuple[list
             continue
         boxes = run.boxes[id][np.where(present, own, 0)] * present[:, None]
         if (present & (np.linalg.norm(boxes[:, :2] - ego_pose[:, :2], axis=1) < SEEN_M)).any():
-            ids, poses, valid = [*ids, id], [*poses, boxes], [*valid, present]
+            ids.append(id)
+            poses.append(boxes)
+            valid.append(present)
     return ids, np.array(poses).reshape(-1, len(steps), 3), np.array(valid, bool).reshape(-1, len(steps))
 
 

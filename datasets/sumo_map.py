@@ -9,7 +9,7 @@ import numpy as np
 import shapely
 from shapely.geometry.base import BaseGeometry
 
-from drive_wm.datasets.sumo_networks import JAYWALK
+from drive_wm.datasets.sumo_plain import JAYWALK
 from drive_wm.lane_graph import build_lanes
 from drive_wm.log import Floats, LogMap
 
@@ -110,13 +110,13 @@ def _points(text: str) -> Floats:
     return np.array([[float(v) for v in point.split(",")[:2]] for point in text.split()])
 
 
-def _links(root: ElementTree.Element) -> set[tuple[str, str]]:
+def _links(root: ElementTree.Element) -> list[tuple[str, str]]:
     """Pairs of lane ids, from and to; a way across a junction goes by the lane inside it."""
-    pairs = set()
+    pairs: dict[tuple[str, str], None] = {}  # a set would come in another order in every process
     for c in root.iter("connection"):
         ends = f"{c.get('from')}_{c.get('fromLane')}", f"{c.get('to')}_{c.get('toLane')}"
-        pairs.add((ends[0], c.get("via") or ends[1]))
-    return pairs
+        pairs[ends[0], c.get("via") or ends[1]] = None
+    return list(pairs)
 
 
 def _strip(lane: Lane) -> BaseGeometry:

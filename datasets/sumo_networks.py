@@ -23,7 +23,6 @@ class Lay:
     crossing: tuple[str, float] | None = None  # name of a crossing on the way, its distance from the start
     priority: int = 1
     bike_lane: bool = False
-    inner_sidewalk: bool = True  # also between the start and the crossing
 
 
 def _street(net: Network, rng: np.random.Generator, id: str, start: str, outwards_rad: float, lay: Lay) -> None:
@@ -34,8 +33,7 @@ def _street(net: Network, rng: np.random.Generator, id: str, start: str, outward
     for part, (end, span_m) in enumerate([(name, first_m), ("end", lay.length_m - first_m)][: 2 if lay.crossing else 1]):
         shape = arc(at_m, outwards_rad, span_m, curvature)
         net.node(id + end, shape[-1], radius_m=1.5)
-        sidewalk = lay.inner_sidewalk or part == 1
-        net.road(f"{id}{part}", start, id + end, shape, lay.lanes, lay.speed_mps, lay.priority, sidewalk, lay.bike_lane)
+        net.road(f"{id}{part}", start, id + end, shape, lay.lanes, lay.speed_mps, lay.priority, lay.bike_lane)
         start, at_m, outwards_rad = id + end, shape[-1], heading(shape)
     if lay.crossing:
         net.cross(id + name, f"{id}1")
@@ -121,9 +119,9 @@ def _roundabout_arm(net: Network, rng: np.random.Generator, i: int, angle_rad: f
     inward = bezier(split_m, angle_rad + math.pi, ring.at(enters_rad), enters_rad + math.pi * 0.75)
     outward = bezier(ring.at(leaves_rad), leaves_rad + math.pi * 0.25, split_m, angle_rad)
     for id, start, end, shape in (("enter", "split", "in", inward), ("leave", "out", "split", outward)):
-        net.edges.append(Edge(f"{i}{id}", f"{i}{start}", f"{i}{end}", shape, ring.lanes, min(speed_mps, 9.7), sidewalk=False))
+        net.edges.append(Edge(f"{i}{id}", f"{i}{start}", f"{i}{end}", shape, ring.lanes, min(speed_mps, 9.7)))
     zebra = ("zebra", float(rng.uniform(10, 18)))
-    lay = Lay(ring.lanes, speed_mps, float(rng.uniform(150, 200)), 0.004, zebra, inner_sidewalk=False)
+    lay = Lay(ring.lanes, speed_mps, float(rng.uniform(150, 200)), 0.004, zebra)
     _street(net, rng, f"{i}", f"{i}split", angle_rad, lay)
 
 

@@ -47,11 +47,11 @@ class Network:
 
     def road(
         self, id: str, start: str, end: str, shape_m: Floats, lanes: int, speed_mps: float,
-        priority: int = 1, sidewalk: bool = True, bike_lane: bool = False,
+        priority: int = 1, bike_lane: bool = False,
     ) -> None:  # fmt: skip
         """Both directions of a street: `id` from start to end and "-" + `id` back."""
-        self.edges.append(Edge(id, start, end, shape_m, lanes, speed_mps, priority, sidewalk, bike_lane))
-        self.edges.append(Edge("-" + id, end, start, shape_m[::-1], lanes, speed_mps, priority, sidewalk, bike_lane))
+        self.edges.append(Edge(id, start, end, shape_m, lanes, speed_mps, priority, bike_lane=bike_lane))
+        self.edges.append(Edge("-" + id, end, start, shape_m[::-1], lanes, speed_mps, priority, bike_lane=bike_lane))
 
     def cross(self, node: str, road: str) -> None:
         """A crossing over both directions of a street, at one of its nodes."""

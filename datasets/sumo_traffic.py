@@ -120,7 +120,8 @@ def _walkers(net: Network, rng: np.random.Generator, until_s: float) -> list[Dep
             at_end = {e.id: e.end == node for e in net.edges}
             places = -away_m if at_end[start] else away_m, -12.0 if at_end[end] else 12.0
             walks += [_walk(rng, f"p{len(walks) + i}", start, end, depart_s + 0.7 * i, *places) for i in range(group)]
-    streets = [e for e in net.edges if e.sidewalk]
+    ways = {(e.start, e.end) for e in net.edges}
+    streets = [e for e in net.edges if e.sidewalk and (e.end, e.start) in ways]
     for edge in streets:
         # No sidewalk runs around the ring of a roundabout: there people stay on their street.
         targets = [e for e in streets if not net.ring[0] or {edge.start, edge.end} == {e.start, e.end}]
