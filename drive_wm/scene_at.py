@@ -1,5 +1,6 @@
 """Log to Scene and Future: the only place that changes frame, crops and pads."""
 
+from copy import copy
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,12 @@ class SceneBuilder:
         self._lanes = lane_table(log.map, config.lane_points)
         self._elements = element_table(log.map, config.element_points)
 
+    def with_log(self, log: Log) -> "SceneBuilder":
+        """The same prepared map around other boxes or another viewpoint of the drive."""
+        builder = copy(self)
+        builder.log, builder._boxes = log, _boxes(log)
+        return builder
+
     def at(self, step: int, command: str = "none") -> tuple[Scene, Future]:
         """Scene and Future of keyframe `step`; B = 1."""
         log, config = self.log, self.config
@@ -81,7 +88,7 @@ class SceneBuilder:
             has_route=torch.tensor([has_route]),
             command=torch.tensor([COMMANDS.index(choice)]),
             command_origin=torch.tensor([COMMAND_ORIGINS.index(origin)]),
-            has_ego=torch.tensor([True]),
+            has_ego=torch.tensor([log.has_ego]),
             has_all_traffic=torch.tensor([log.has_all_traffic]),
             has_lanes=torch.tensor([len(log.map.lanes.geoms) > 0]),
             has_raster=torch.tensor([not log.map.drivable.is_empty]),

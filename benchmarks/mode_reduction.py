@@ -1,0 +1,83 @@
+"""From a model's joint modes and their spread to the few ranked trajectories per agent that a forecast challenge takes.
+
+Each mode stands for a distribution: it is replaced by equally likely variants, ahead and behind, left and right, at the
+quantiles of its Laplace spread. From all variants of all modes the trajectories are then chosen one by one, each time the one
+that lowers the expected distance to the nearest chosen one the most (greedy k-medians), so that the first k serve any k.
+"""
+
+import torch
+from torch import Tensor
+
+# Variants per mode: the middles of 5 equally likely slices along the heading times 3 across it; how far traffic gets is less
+# certain than which way it goes.
+ALONG, ACROSS = 5, 3
+_BLOCK = 64  # targets at a time: memory
+_TILT = 1e-6  # keeps equal shares in the order of choice
+
+
+def reduce_modes(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    """Trajectories (S, count, T, 2), most useful first, and their falling probabilities (S, count), float64.
+
+    Takes modes (S, M, T, 2), their headings (S, M, T), standard deviations along and across them (S, M, T, 2), and mode
+    probabilities (S, M). The order of the modes does not matter.
+    """
+    parts = zip(*(x.double().split(_BLOCK) for x in (position_m, yaw_rad, spread_m, likely)), strict=True)
+    chosen = [_reduce(*part, count) for part in parts]
+    paths = torch.cat([path for path, _ in chosen]) if chosen else position_m.new_zeros(0, count, position_m.shape[2], 2)
+    return paths, torch.cat([share for _, share in chosen]) if chosen else position_m.new_zeros(0, count)
+
+
+def variants(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor) -> Tensor:
+    """Equally likely trajectories (S, M, V, T, 2) of each mode, shifted along and across its heading as it spreads."""
+    along, across = torch.cartesian_prod(laplace_quantiles(ALONG), laplace_quantiles(ACROSS)).unbind(-1)
+    shift_m = torch.stack([along, across], -1)[:, None] * spread_m[:, :, None]  # (S, M, V, T, 2)
+    heading = torch.stack([yaw_rad.cos(), yaw_rad.sin()], -1)[:, :, None]
+    left = torch.stack([-yaw_rad.sin(), yaw_rad.cos()], -1)[:, :, None]
+    return position_m[:, :, None] + shift_m[..., :1] * heading + shift_m[..., 1:] * left
+
+
+def laplace_quantiles(n: int) -> Tensor:
+    """Middles of n equally likely slices of a Laplace distribution of standard deviation 1, ascending (n,)."""
+    p = (torch.arange(n, dtype=torch.float64) + 0.5) / n
+    tail = torch.minimum(p, 1 - p)
+    return torch.sign(p - 0.5) * -(2 * tail).log() / 2**0.5
+
+
+def _reduce(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
+    order = _canonical(position_m, likely)
+    rows = torch.arange(len(order))[:, None]
+    paths = variants(position_m[rows, order], yaw_rad[rows, order], spread_m[rows, order])
+    mass = (likely / likely.sum(1, keepdim=True))[rows, order, None].expand(paths.shape[:3]).flatten(1) / paths.shape[2]
+    paths = paths.flatten(1, 2)
+    away_m = (paths[:, :, None] - paths[:, None]).square().sum(-1).sqrt().mean(-1)  # (S, C, C)
+    chosen = _greedy(away_m, mass, count)
+    return paths[rows, chosen], _shares(away_m[rows, chosen], mass)
+
+
+def _canonical(position_m: Tensor, likely: Tensor) -> Tensor:
+    """An order (S, M) of the modes that does not depend on how they came: the likelier first, then by where they end."""
+    order = torch.arange(likely.shape[1]).expand(likely.shape)
+    for key in (position_m[..., -1, 1], position_m[..., -1, 0], -likely):
+        order = order.gather(1, key.gather(1, order).argsort(dim=1, stable=True))
+    return order
+
+
+def _greedy(away_m: Tensor, mass: Tensor, count: int) -> Tensor:
+    """Indices (S, count), each the one that leaves the least expected distance to the nearest chosen."""
+    nearest_m = torch.full_like(mass, float("inf"))
+    rows, chosen = torch.arange(len(mass)), []
+    for _ in range(count):
+        left_m = (torch.minimum(nearest_m[:, None], away_m) * mass[:, None]).sum(-1)
+        best = left_m.argmin(dim=1)
+        nearest_m = torch.minimum(nearest_m, away_m[rows, best])
+        chosen.append(best)
+    return torch.stack(chosen, dim=1)
+
+
+def _shares(away_m: Tensor, mass: Tensor) -> Tensor:
+    """Probability (S, count) nearest to each chosen one, handed out in falling order: the rank is the order of choice."""
+    count = away_m.shape[1]
+    nearest = torch.nn.functional.one_hot(away_m.argmin(dim=1), count).to(mass)  # (S, C, count)
+    share = (nearest * mass[..., None]).sum(1).sort(dim=1, descending=True).values
+    share = share + _TILT * torch.arange(count, 0, -1)
+    return share / share.sum(1, keepdim=True)

@@ -1,0 +1,87 @@
+"""Forecasts of single agents: by the world model, and by the devkit's physics baselines."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from nuscenes.eval.prediction.data_classes import Prediction
+from nuscenes.prediction import PredictHelper
+from nuscenes.prediction.models.physics import ConstantVelocityHeading, PhysicsOracle
+from torch import Tensor
+
+from drive_wm.benchmarks.mode_reduction import reduce_modes
+from drive_wm.benchmarks.prediction_official import SECONDS
+from drive_wm.benchmarks.prediction_targets import Target
+from drive_wm.errors import InputError
+from drive_wm.geometry import transform
+from drive_wm.log import Log
+from drive_wm.model.world_model import WorldModel
+from drive_wm.scene import Scene
+from drive_wm.scene_at import SceneBuilder
+from drive_wm.structs import cat
+from drive_wm.viewpoint import seen_from
+
+Forecast = Callable[[Log, Sequence[Target]], list[Prediction]]  # of targets of one drive
+
+BASELINES = {"constant_velocity": ConstantVelocityHeading, "physics_oracle": PhysicsOracle}
+MODES = 10
+_DECIMALS = 4  # of a submission's metres
+
+
+def baseline(name: str, helper: PredictHelper) -> Forecast:
+    """A physics model of the devkit."""
+    if name not in BASELINES:
+        raise InputError(f"No baseline {name!r}; known: {', '.join(BASELINES)}. Pass one with --baseline.")
+    model = BASELINES[name](SECONDS, helper)
+
+    def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
+        return [model("_".join(tokens(log, target))) for target in targets]
+
+    return forecast
+
+
+def world_model(model: WorldModel, batch: int = 8) -> Forecast:
+    """The world model's joint modes of each target, seen from it, brought down to ten."""
+
+    def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
+        builder = SceneBuilder(log, model.config.scene)
+        found = []
+        for start in range(0, len(targets), batch):
+            some = targets[start : start + batch]
+            scenes, poses = zip(*(target_scene(builder, target) for target in some), strict=True)
+            paths_m, likely = forecast_agents(model, cat(scenes), torch.stack(poses))
+            found += [
+                Prediction(*tokens(log, target), np.round(path_m, _DECIMALS), p)
+                for target, path_m, p in zip(some, paths_m.numpy(), likely.numpy(), strict=True)
+            ]
+        return found
+
+    return forecast
+
+
+def target_scene(builder: SceneBuilder, target: Target) -> tuple[Scene, Tensor]:
+    """The scene seen from the target, which is agent 0 whatever its distance from the ego; global_from_ego (3,).
+
+    Nothing after the target's keyframe goes in.
+    """
+    log = builder.log
+    first = target.step
+    while first > max(target.step + 1 - builder.config.history, 0) and log.valid[target.agent, first - 1]:
+        first -= 1
+    view = seen_from(log, target.agent, range(first, target.step + 1))
+    scene, _ = builder.with_log(view).at(target.step - first)
+    return scene, torch.from_numpy(view.ego_pose[-1])
+
+
+def forecast_agents(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:
+    """Trajectories (B, 10, T, 2) of agent 0 in the global frame, float64, and their probabilities (B, 10)."""
+    with torch.inference_mode():
+        imagined = model.imagine(scene)
+    position_m, yaw_rad, spread_m = (x[:, 0, :, 0] for x in (imagined.position_m, imagined.yaw_rad, imagined.spread_m))
+    paths_m, likely = reduce_modes(position_m, yaw_rad, spread_m, imagined.mode_logits.double().softmax(-1), MODES)
+    return transform(global_from_ego[:, None], paths_m), likely
+
+
+def tokens(log: Log, target: Target) -> tuple[str, str]:
+    """Instance and sample token."""
+    return log.agents[target.agent], log.keyframes[target.step]
