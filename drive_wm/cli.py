@@ -77,8 +77,8 @@ def prepare(
     from drive_wm.scene import SceneConfig
 
     request = Request(root, version, split, scenes, seed)
-    with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
-        manifest = prepare(data, request, out, SceneConfig(), report, engine)
+    with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as bar:
+        manifest = prepare(data, request, out, SceneConfig(), lambda done, of, note: bar(done, note, of), engine)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
 
 
@@ -117,30 +117,41 @@ def evaluate_planning(
         str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
     ] = "world_model",
     weights: Weights = "synthetic",
+    plans: Annotated[Path | None, typer.Option(help="Score this JSON file of any model's plans instead of a planner.")] = None,
     protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
     json: Json = None,
+    rows: Annotated[Path | None, typer.Option(help="Write every sample's scores to this Parquet file.")] = None,
 ) -> None:
     """Open-loop planning against what the human drove, each protocol with its own masks and averages."""
     from drive_wm.benchmarks.planner_named import planner_named
-    from drive_wm.benchmarks.planning import evaluate_planning
+    from drive_wm.benchmarks.planning import score_file, score_planner
+    from drive_wm.benchmarks.plans_file import read_plans
     from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.benchmarks.rows_file import write_rows
     from drive_wm.datasets.cache import open_cache
     from drive_wm.metrics.planning import PROTOCOLS
 
-    opened = [open_cache(path) for path in cache]
-    plan = planner_named(planner, weights)
-    drives = ((one.log(i), one.scenes(i)[0]) for one in opened for i in range(len(one)))
+    drives = [(opened, i) for opened in map(open_cache, cache) for i in range(len(opened))]
     protocols = PROTOCOLS if protocol == "all" else (protocol,)
-    count = sum(map(len, opened))
-    with progress("Planning") as report:
-        rows = evaluate_planning(drives, plan, planner, protocols, progress=lambda done, note: report(done, count, note))
+    with progress("Planning", len(drives)) as bar:
+        if plans:
+            given, logs = read_plans(plans), [opened.log(i) for opened, i in drives]
+            given.check_samples({log.name: log.keyframes for log in logs}, protocols, " and ".join(map(str, cache)))
+            evaluation = score_file(given, logs, protocols, progress=bar)
+        else:
+            plan = planner_named(planner, weights)
+            scenes = ((opened.log(i), opened.scenes(i)[0]) for opened, i in drives)
+            evaluation = score_planner(scenes, plan, planner, protocols, progress=bar)
+    table = evaluation.table()
     show(
         "Open-loop planning: L2 in metres, shares of samples in collision",
-        [row for row in rows if "slice" not in row],
+        [row for row in table if "slice" not in row],
         PLANNING,
     )
     if json:
-        write_results(json, rows, seed=None)
+        write_results(json, table, seed=None)
+    if rows:
+        write_rows(rows, evaluation)
 
 
 if __name__ == "__main__":

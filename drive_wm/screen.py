@@ -1,8 +1,8 @@
 """What the command line shows: tables and progress, and one message for what the user can put right."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, Protocol
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -39,16 +39,25 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
+class Report(Protocol):
+    """Moves a bar on."""
+
+    def __call__(self, done: int, note: str, of: int = 0) -> None: ...
+
+
 @contextmanager
-def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
-    """A bar that report(done, of_how_many, note) moves on; it appears with the first report, so an early error stands alone."""
+def progress(title: str, total: int = 0) -> Iterator[Report]:
+    """A bar that report(done, note) moves on; it appears with the first report, so that an early error stands alone.
+
+    The total may come late, with a report, or never (0).
+    """
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.fields[note]}")
     bar = Progress(*columns, console=complaints)
-    task = bar.add_task(escape(title), total=None, note="")
+    task = bar.add_task(escape(title), total=total or None, note="")
 
-    def report(done: int, of: int, note: str) -> None:
+    def report(done: int, note: str, of: int = 0) -> None:
         bar.start()
-        bar.update(task, completed=done, total=of or None, note=escape(note))
+        bar.update(task, completed=done, total=of or total or None, note=escape(note))
 
     try:
         yield report

@@ -1,14 +1,19 @@
 """The command line: quick help, one clean message for what the user can put right."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import typer
 from typer.testing import CliRunner
 
 from drive_wm.cli import app
+from drive_wm.datasets.cache import write_cache
 from drive_wm.errors import InputError
+from drive_wm.log import Log
+from drive_wm.scene import SceneConfig
 from drive_wm.screen import Commands, interruptible, show
 
 runner = CliRunner()
@@ -113,3 +118,43 @@ def test_doctor_without_data_finds_this_installation_whole():
     result = runner.invoke(app, ["doctor"])
     assert result.exit_code == 0, result.output
     assert "torch" in result.output
+
+
+@pytest.fixture(scope="module")
+def crossroads_cache(crossroads_log: Log, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("cache")
+    write_cache(iter([crossroads_log]), out, "crossroads", "1", "all", SceneConfig(), lambda done, of, note: None)
+    return out
+
+
+def test_evaluate_planning_prints_and_writes(crossroads_cache, tmp_path):
+    files = f"--json {tmp_path}/rows.json --rows {tmp_path}/rows.parquet"
+    line = f"evaluate planning --cache {crossroads_cache} --planner constant_velocity --protocol strict {files}"
+    result = runner.invoke(app, line.split())
+    assert result.exit_code == 0, result.output
+    assert "constant_velocity" in result.stdout
+    first = json.loads((tmp_path / "rows.json").read_text())["rows"][0]
+    assert (first["planner"], first["protocol"]) == ("constant_velocity", "strict")
+    assert (tmp_path / "rows.parquet").stat().st_size > 0
+
+
+def test_evaluate_planning_scores_a_file_of_plans(crossroads_cache, crossroads_log, tmp_path):
+    """Standing still: off by as far as the human went. In this drive the ego covers 4 m or more in its every second."""
+    still = {name: [[0.0, 0.0]] * 6 for name in crossroads_log.keyframes}
+    head = {"frame": "ego", "model": "parked", "ego_status": False, "command_origin": "none"}
+    (tmp_path / "plans.json").write_text(json.dumps(head | {"plans": still}))
+    files = f"--plans {tmp_path}/plans.json --json {tmp_path}/rows.json"
+    line = f"evaluate planning --cache {crossroads_cache} --protocol strict {files}"
+    result = runner.invoke(app, line.split())
+    assert result.exit_code == 0, result.output
+    first = json.loads((tmp_path / "rows.json").read_text())["rows"][0]
+    assert first["planner"] == "parked"
+    assert first["l2_1s"] > 4.0
+    assert first["ego_status"] is False
+
+
+def test_unknown_protocol_lists_the_known(crossroads_cache):
+    line = f"evaluate planning --cache {crossroads_cache} --planner constant_velocity --protocol best"
+    result = runner.invoke(app, line.split())
+    assert result.exit_code == 1
+    assert "Use one of: uniad, stp3_vad, bev_planner, sparsedrive, strict" in result.stderr
