@@ -8,8 +8,15 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from drive_wm.metrics.planning_grid import GRIDS, Bools, Floats, Ints, raster_hits
-from drive_wm.metrics.planning_polygons import sparsedrive_hits, strict_hits
+from drive_wm.metrics.planning_grid import GRIDS, Bools, Floats, Ints, bev_planner_yaw_rad, raster_hits
+from drive_wm.metrics.planning_polygons import (
+    EGO_AHEAD_M,
+    ego_boxes,
+    sparsedrive_hits,
+    sparsedrive_yaw_rad,
+    strict_hits,
+    strict_yaw_rad,
+)
 
 Protocol = Literal["uniad", "stp3_vad", "bev_planner", "sparsedrive", "strict"]
 PROTOCOLS: tuple[Protocol, ...] = get_args(Protocol)
@@ -30,6 +37,7 @@ COLLISION_OVER_TIME = L2_OVER_TIME | {"bev_planner": "any"}
 
 _EGO_REACH_M = 4.0  # the footprint and every rounding stay within this of the path point, in all five protocols
 _GRID_EDGE_M = 50.0
+_LIDAR_AHEAD_M = 0.985793  # of the rear axle, as `bev_planner` has it
 
 
 def hits(protocol: Protocol, paths_m: Floats, valid: Bools, boxes: Floats, owner: Ints) -> Bools:
@@ -55,6 +63,17 @@ def _near(paths_m: Floats, boxes: Floats, owner: Ints) -> Bools:
         offset_m = np.abs(path[owner] - boxes[:, :2])
         near |= (offset_m <= reach_m[:, None]).all(-1)
     return near
+
+
+def footprints(protocol: Protocol, path_m: Floats, valid: Bools) -> Floats:
+    """The ego's boxes (..., 6, 5) along paths (..., 6, 2) as the protocol means them, before it rounds them to cells."""
+    if protocol == "bev_planner":
+        return ego_boxes(path_m, bev_planner_yaw_rad(path_m), EGO_AHEAD_M + _LIDAR_AHEAD_M)
+    if protocol in GRIDS:
+        return ego_boxes(path_m, np.full(path_m.shape[:-1], np.pi / 2))
+    if protocol == "sparsedrive":
+        return ego_boxes(path_m, sparsedrive_yaw_rad(path_m))
+    return ego_boxes(path_m, strict_yaw_rad(path_m, valid))
 
 
 def weights(protocol: Protocol, valid: Bools) -> Bools:

@@ -81,16 +81,29 @@ def bev_planner_cells(path_m: Floats) -> Ints:
 
     The footprint turns about the rear axle to the direction of the last step, or stays straight after a step below 1 m.
     """
-    path_m = path_m.astype(_SINGLE)
-    path_m = np.stack([path_m[..., 1], -path_m[..., 0]], -1)  # x forward, y left
-    step_m = np.diff(path_m, axis=-2, prepend=_SINGLE(0))
-    moving = np.sqrt((step_m**2).sum(-1)) >= 1
-    yaw_rad = np.where(moving, np.arctan2(step_m[..., 1], step_m[..., 0]), _SINGLE(0))[..., None]
+    path_m = _forward_left(path_m)
+    yaw_rad = _bev_planner_yaw_rad(path_m)[..., None]
     cos, sin = np.cos(yaw_rad).astype(np.float64), np.sin(yaw_rad).astype(np.float64)
     ahead = np.round(_AHEAD * cos - _LEFT * sin + 499.5)
     left = np.round(_AHEAD * sin + _LEFT * cos + 499.5)
     offset = (path_m / _STEP).astype(np.float64)
     return _cell(offset[..., 1:] + left, offset[..., :1] + ahead, 1000)
+
+
+def bev_planner_yaw_rad(path_m: Floats) -> Floats:
+    """The footprint's heading (..., 6) from +x along paths (..., 6, 2), x right, y forward."""
+    return _bev_planner_yaw_rad(_forward_left(path_m)) + np.pi / 2
+
+
+def _bev_planner_yaw_rad(path_m: Floats) -> Floats:
+    step_m = np.diff(path_m, axis=-2, prepend=_SINGLE(0))
+    moving = np.sqrt((step_m**2).sum(-1)) >= 1
+    return np.where(moving, np.arctan2(step_m[..., 1], step_m[..., 0]), _SINGLE(0))
+
+
+def _forward_left(path_m: Floats) -> Floats:
+    path_m = path_m.astype(_SINGLE)
+    return np.stack([path_m[..., 1], -path_m[..., 0]], -1)
 
 
 def _ego_boxes(boxes: Floats) -> Floats:

@@ -60,9 +60,9 @@ def _direction(vector: Floats) -> Floats:
     return np.arctan2(vector[..., 1], vector[..., 0])
 
 
-def _ego_boxes(path_m: Floats, yaw_rad: Floats) -> Floats:
-    """The ego's boxes (..., 5) x, y, length, width, yaw."""
-    ahead = EGO_AHEAD_M * np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], -1)
+def ego_boxes(path_m: Floats, yaw_rad: Floats, ahead_m: float = EGO_AHEAD_M) -> Floats:
+    """The ego's boxes (..., 5) x, y, length, width, yaw, their centres ahead of the path's points."""
+    ahead = ahead_m * np.stack([np.cos(yaw_rad), np.sin(yaw_rad)], -1)
     size = np.broadcast_to(np.array([EGO_LENGTH_M, EGO_WIDTH_M], path_m.dtype), path_m.shape)
     return np.concatenate([path_m + ahead, size, yaw_rad[..., None]], -1)
 
@@ -70,7 +70,7 @@ def _ego_boxes(path_m: Floats, yaw_rad: Floats) -> Floats:
 def sparsedrive_hits(paths_m: Floats, boxes: Floats, owner: Ints) -> Bools:
     """Whether polygons intersect (R, S, 6), touching included, for paths (R, S, 6, 2); boxes as in `raster_hits`."""
     path_m = paths_m.astype(np.float32)
-    ego = _ego_boxes(path_m, sparsedrive_yaw_rad(path_m)).reshape(len(paths_m), -1, 5)
+    ego = ego_boxes(path_m, sparsedrive_yaw_rad(path_m)).reshape(len(paths_m), -1, 5)
     others = shapely.polygons(box_corners_m(boxes.astype(np.float32)))
     hits = [shapely.intersects(shapely.polygons(box_corners_m(path[owner])), others) for path in ego]
     return _any_per_step(np.array(hits), owner, paths_m)
@@ -79,7 +79,7 @@ def sparsedrive_hits(paths_m: Floats, boxes: Floats, owner: Ints) -> Bools:
 def strict_hits(paths_m: Floats, valid: Bools, boxes: Floats, owner: Ints) -> Bools:
     """Whether oriented boxes share a point (R, S, 6), for paths (R, S, 6, 2); boxes as in `raster_hits`."""
     yaw_rad = strict_yaw_rad(paths_m, np.broadcast_to(valid, paths_m.shape[:-1]))
-    ego = _ego_boxes(paths_m, yaw_rad).reshape(len(paths_m), -1, 5)
+    ego = ego_boxes(paths_m, yaw_rad).reshape(len(paths_m), -1, 5)
     hits = overlap(_torch_boxes(ego[:, owner]), _torch_boxes(boxes)).numpy()
     return _any_per_step(hits, owner, paths_m)
 
