@@ -11,6 +11,7 @@ import torch
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection, PolyCollection
+from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 from matplotlib.patches import PathPatch
 from matplotlib.path import Path as Outline
@@ -181,9 +182,11 @@ def _gif(frames: list[Image.Image], look: Look, frame_ms: float) -> bytes:
     strip = Image.new("RGB", (few[0].width, few[0].height * len(few)))
     for row, frame in enumerate(few):
         strip.paste(frame, (0, row * frame.height))
-    for column, colour in enumerate((look.ink, look.paper, look.ego, *look.kinds)):  # few pixels, but they must stay pure
-        strip.paste(colour, (40 * column, 0, 40 * column + 40, 40))
-    palette = strip.quantize(COLOURS, method=Image.Quantize.MEDIANCUT)
+    common = strip.quantize(COLOURS, method=Image.Quantize.MEDIANCUT).getpalette() or []
+    # Few pixels have these, and the median cut would blend them; yet they tell who is who.
+    own = [round(255 * channel) for colour in (look.ink, look.paper, look.ego, *look.kinds) for channel in to_rgb(colour)]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(common[: 3 * COLOURS] + own)
     first, *rest = (frame.quantize(palette=palette, dither=Image.Dither.NONE) for frame in frames)
     duration_ms = [round(frame_ms / 10) * 10] * len(rest) + [1500]
     buffer = BytesIO()

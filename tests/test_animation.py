@@ -5,11 +5,12 @@ from io import BytesIO
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from PIL import Image, ImageColor
 from torch.testing import assert_close
 
 from drive_wm.animation import Tick, animate, moments, present, turned_along
 from drive_wm.drawing import LIGHT
+from drive_wm.log import CYCLIST, VEHICLE
 
 
 @pytest.fixture
@@ -49,8 +50,6 @@ def test_gif_has_a_frame_per_moment_and_is_small(crossroads_log, ticks):
     picture = Image.open(BytesIO(data))
     assert (picture.format, picture.size, picture.n_frames) == ("GIF", (220, 100), 7)
     assert len(data) < 60_000
-    centre = picture.convert("RGB")
-    colours = {colour for _, colour in centre.getcolors(100_000)}
-    assert tuple(int(LIGHT.ego[i : i + 2], 16) for i in (1, 3, 5)) in colours, (
-        "the ego is in the first frame, in its own colour"
-    )
+    colours = {colour for _, colour in picture.convert("RGB").getcolors(100_000)}
+    for own in (LIGHT.ego, LIGHT.kinds[VEHICLE], LIGHT.kinds[CYCLIST]):
+        assert ImageColor.getrgb(own) in colours, "the first frame shows everyone in their own colour"
