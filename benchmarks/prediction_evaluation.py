@@ -7,59 +7,82 @@ from itertools import groupby
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from nuscenes.prediction import PredictHelper
 
+from drive_wm.benchmarks.prediction import Bools
 from drive_wm.benchmarks.prediction_forecast import Forecast
 from drive_wm.benchmarks.prediction_official import Submission, official_summary, rows_of
 from drive_wm.benchmarks.prediction_tables import helper_of
-from drive_wm.benchmarks.prediction_targets import Target, challenge_targets, vehicle_targets
+from drive_wm.benchmarks.prediction_targets import STEPS, Target, challenge_targets, vehicle_targets
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log
 
+FAR_M = 50.0  # to where a scene around the ego reaches on every side but ahead
+TURN_M = 2.0  # a target that ends this far beside the line of its heading turns
+
 
 @dataclass(frozen=True)
 class Challenge:
-    """Drives and what is asked about them."""
+    """Drives, what is asked about them, and the devkit's view of them."""
 
     logs: Sequence[Log]
-    helper: PredictHelper
     targets: Sequence[Target]
     about: dict[str, Any]  # columns that say which targets these are
+    helper: PredictHelper
 
 
-def challenge(logs: Sequence[Log], root: Path | None, split: str | None) -> Challenge:
+def challenge(logs: Sequence[Log], root: Path | None = None, split: str | None = None) -> Challenge:
     """The official targets of a split, which a dataroot names; without one, every moving vehicle."""
     if root is None:
-        targets, missing, kind = vehicle_targets(logs), 0, "vehicles"
+        targets, missing = vehicle_targets(logs), 0
+    elif split is None:
+        raise InputError("Which targets? Pass the official split with --split: mini_train, mini_val, train, train_val or val.")
     else:
-        if split is None:
-            raise InputError(
-                "Which targets? Pass the official split with --split: mini_train, mini_val, train, train_val or val."
-            )
         targets, missing = challenge_targets(logs, root, split)
-        kind = "challenge"
     used = sorted({target.drive for target in targets})
-    about = {"targets": kind, "split": split or "", "missing": missing}
-    return Challenge(logs, helper_of([logs[i] for i in used], root), targets, about)
+    about = {"targets": "vehicles" if root is None else "challenge", "split": split, "missing": missing}
+    return Challenge(logs, targets, about, helper_of([logs[i] for i in used], root))
 
 
-def evaluate_prediction(
-    asked: Challenge, forecast: Forecast, model: str, progress: Callable[[int, int, str], None] = lambda *_: None
-) -> tuple[list[dict[str, Any]], Submission]:
-    """One row of the devkit's scores for all targets, and the submission that they were computed from."""
+def forecast_targets(
+    asked: Challenge, forecast: Forecast, progress: Callable[[int, int, str], None] = lambda *_: None
+) -> Submission:
+    """The challenge's file: one serialised devkit Prediction per target, in their order, in the global frame."""
     found: dict[Target, dict[str, Any]] = {}
-    in_drives = sorted(asked.targets, key=lambda target: target.drive)
-    for drive, group in groupby(in_drives, key=lambda target: target.drive):
+    by_drive = sorted(asked.targets, key=lambda target: target.drive)
+    for drive, group in groupby(by_drive, key=lambda target: target.drive):
         log, targets = asked.logs[drive], list(group)
         found |= dict(zip(targets, (one.serialize() for one in forecast(log, targets)), strict=True))
-        progress(len(found), len(in_drives), log.name)
-    # Through text, since the file is what is scored.
-    submission = json.loads(json.dumps([found[target] for target in asked.targets]))
-    scores = official_summary(submission, asked.helper, rows_of(submission, asked.helper))
-    return [{"model": model, **asked.about, **scores}], submission
+        progress(len(found), len(by_drive), log.name)
+    return [found[target] for target in asked.targets]
 
 
 def write_submission(path: Path, submission: Submission) -> None:
-    """The challenge's file: one devkit Prediction per target, in the global frame."""
     write_atomically(path, json.dumps(submission))
+
+
+def score_submission(asked: Challenge, submission: Submission, model: str) -> list[dict[str, Any]]:
+    """One row of the devkit's scores for all targets, then one of ours for each slice of them."""
+    written = json.loads(json.dumps(submission))  # what is scored is what the file says
+    rows = rows_of(written, asked.helper)
+    about = {"model": model, **asked.about}
+    table = [about | official_summary(written, asked.helper, rows)]
+    for name, which in _slices(asked).items():
+        if which.any():
+            table.append(about | rows.take(which).summary() | {"slice": name})
+    return table
+
+
+def _slices(asked: Challenge) -> dict[str, Bools]:
+    """Which targets (S,) are near the ego or far, and which go straight or turn."""
+    far, turns = [], []
+    for target in asked.targets:
+        log, step = asked.logs[target.drive], target.step
+        position_m, yaw_rad = log.position_m[target.agent], log.yaw_rad[target.agent, step]
+        far.append(np.linalg.norm(position_m[step] - log.ego_pose[step, :2]) > FAR_M)
+        left = np.array([-np.sin(yaw_rad), np.cos(yaw_rad)])
+        turns.append(abs((position_m[step + STEPS] - position_m[step]) @ left) >= TURN_M)
+    is_far, turning = np.array(far), np.array(turns)
+    return {"straight": ~turning, "turning": turning, "within 50 m of the ego": ~is_far, "beyond 50 m": is_far}

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from nuscenes.eval.prediction.data_classes import Prediction
 from nuscenes.prediction import PredictHelper
-from nuscenes.prediction.models.physics import ConstantVelocityHeading, PhysicsOracle
+from nuscenes.prediction.models.physics import Baseline, ConstantVelocityHeading, PhysicsOracle
 from torch import Tensor
 
 from drive_wm.benchmarks.mode_reduction import reduce_modes
@@ -23,16 +23,21 @@ from drive_wm.viewpoint import seen_from
 
 Forecast = Callable[[Log, Sequence[Target]], list[Prediction]]  # of targets of one drive
 
-BASELINES = {"constant_velocity": ConstantVelocityHeading, "physics_oracle": PhysicsOracle}
+BASELINES: dict[str, type[Baseline]] = {"constant_velocity": ConstantVelocityHeading, "physics_oracle": PhysicsOracle}
 MODES = 10
 _DECIMALS = 4  # of a submission's metres
 
 
-def baseline(name: str, helper: PredictHelper) -> Forecast:
-    """A physics model of the devkit."""
+def known_baseline(name: str) -> type[Baseline]:
+    """A physics model of the devkit; InputError for a name that is none."""
     if name not in BASELINES:
         raise InputError(f"No baseline {name!r}; known: {', '.join(BASELINES)}. Pass one with --baseline.")
-    model = BASELINES[name](SECONDS, helper)
+    return BASELINES[name]
+
+
+def baseline_forecast(named: type[Baseline], helper: PredictHelper) -> Forecast:
+    """One trajectory per target, by a physics model of the devkit."""
+    model = named(SECONDS, helper)
 
     def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
         return [model("_".join(tokens(log, target))) for target in targets]
@@ -40,7 +45,7 @@ def baseline(name: str, helper: PredictHelper) -> Forecast:
     return forecast
 
 
-def world_model(model: WorldModel, batch: int = 8) -> Forecast:
+def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
     """The world model's joint modes of each target, seen from it, brought down to ten."""
 
     def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
@@ -49,7 +54,7 @@ def world_model(model: WorldModel, batch: int = 8) -> Forecast:
         for start in range(0, len(targets), batch):
             some = targets[start : start + batch]
             scenes, poses = zip(*(target_scene(builder, target) for target in some), strict=True)
-            paths_m, likely = forecast_agents(model, cat(scenes), torch.stack(poses))
+            paths_m, likely = forecast_egos(model, cat(scenes), torch.stack(poses))
             found += [
                 Prediction(*tokens(log, target), np.round(path_m, _DECIMALS), p)
                 for target, path_m, p in zip(some, paths_m.numpy(), likely.numpy(), strict=True)
@@ -73,10 +78,10 @@ def target_scene(builder: SceneBuilder, target: Target) -> tuple[Scene, Tensor]:
     return scene, torch.from_numpy(view.ego_pose[-1])
 
 
-def forecast_agents(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:
+def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:
     """Trajectories (B, 10, T, 2) of agent 0 in the global frame, float64, and their probabilities (B, 10)."""
     with torch.inference_mode():
-        imagined = model.imagine(scene)
+        imagined = model.imagine(scene.to(model.modes.device)).to("cpu")
     position_m, yaw_rad, spread_m = (x[:, 0, :, 0] for x in (imagined.position_m, imagined.yaw_rad, imagined.spread_m))
     paths_m, likely = reduce_modes(position_m, yaw_rad, spread_m, imagined.mode_logits.double().softmax(-1), MODES)
     return transform(global_from_ego[:, None], paths_m), likely

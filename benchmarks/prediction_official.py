@@ -38,8 +38,8 @@ def official_summary(submission: Submission, helper: PredictHelper, rows: Foreca
     for name, value in found.items():
         if name in ours and abs(ours[name] - value) > AGREEMENT:
             raise RuntimeError(f"score_forecasts gives {name} {ours[name]!r}, the devkit {value!r}: one of them has changed.")
-    note = f"not measurable: no maps/expansion/{lacking[0]}.json below --root" if lacking else ""
-    return {"off_road_rate": None} | found | {"off_road_note": note, "n": len(submission)}
+    note = {"off_road_note": f"not measurable: no map of {lacking[0]} in maps/expansion below --root"} if lacking else {}
+    return found | {"off_road_rate": found.get("off_road_rate"), "n": len(submission)} | note
 
 
 def rows_of(submission: Submission, helper: PredictHelper) -> ForecastRows:

@@ -37,6 +37,10 @@ PLANNING = {  # column: how its values are written
     "protocol": "", "planner": "", "l2_1s": ".2f", "l2_2s": ".2f", "l2_3s": ".2f", "l2_avg": ".2f",
     "collision_avg": ".2%", "truth_collision": ".2%", "n": "",
 }  # fmt: skip
+FORECASTS = {
+    "model": "", "targets": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".2%", "miss_rate_10": ".2%",
+    "min_fde_1": ".2f", "off_road_rate": ".2%", "n": "", "missing": "",
+}  # fmt: skip
 
 
 @app.command()
@@ -152,6 +156,33 @@ def evaluate_planning(
         write_results(json, table, seed=None)
     if rows:
         write_rows(rows, evaluation)
+
+
+@evaluate.command("prediction")
+def evaluate_prediction(
+    cache: Caches,
+    weights: Weights = "synthetic",
+    baseline: Annotated[
+        str | None, typer.Option(help="constant_velocity or physics_oracle of nuscenes-devkit, instead of weights.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The nuScenes folder, for the official targets; without it, every moving vehicle.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="With --root: mini_train, mini_val, train, train_val or val; else the cache's.")
+    ] = None,
+    submission: Annotated[Path | None, typer.Option(help="Write the challenge's submission JSON here.")] = None,
+    json: Json = None,
+) -> None:
+    """The nuScenes prediction challenge, scored with nuscenes-devkit's own code."""
+    from drive_wm.benchmarks.prediction_run import run_prediction
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Forecasting") as bar:
+        rows = run_prediction(cache, weights, baseline, root, split, submission, bar)
+    show("Forecasts over six seconds: metres, shares missed by 2 m", [row for row in rows if "slice" not in row], FORECASTS)
+    if json:
+        write_results(json, rows, seed=None)
 
 
 if __name__ == "__main__":

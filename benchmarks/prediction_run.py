@@ -1,0 +1,37 @@
+"""What `drive-wm evaluate prediction` runs: caches and a dataroot in, rows and a submission file out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from drive_wm.benchmarks.prediction_evaluation import challenge, forecast_targets, score_submission, write_submission
+from drive_wm.benchmarks.prediction_forecast import baseline_forecast, known_baseline, model_forecast
+from drive_wm.benchmarks.prediction_targets import SPLITS
+from drive_wm.checkpoint import load_weights
+from drive_wm.datasets.cache import open_cache
+
+
+def run_prediction(
+    caches: Sequence[Path],
+    weights: str,
+    baseline: str | None = None,
+    root: Path | None = None,
+    split: str | None = None,
+    submission: Path | None = None,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+) -> list[dict[str, Any]]:
+    """Rows of `score_submission`. The world model forecasts, or the baseline where one is named.
+
+    `root` names the official targets of `split`, by default the caches' own; without it every moving vehicle is one.
+    """
+    named = known_baseline(baseline) if baseline else None
+    model = None if named else load_weights(weights)[0]
+    opened = [open_cache(path) for path in caches]
+    own = {cache.manifest.settings.split for cache in opened}
+    official = split or (own.pop() if len(own) == 1 and own <= set(SPLITS) else None)
+    asked = challenge([cache.log(i) for cache in opened for i in range(len(cache))], root, official if root else None)
+    forecast = baseline_forecast(named, asked.helper) if named else model_forecast(model)
+    found = forecast_targets(asked, forecast, progress)
+    if submission:
+        write_submission(submission, found)
+    return score_submission(asked, found, baseline or "world_model")
