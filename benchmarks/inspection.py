@@ -1,6 +1,7 @@
 """One sample of a rows file as a picture: what stood where at each step, and which box was hit."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,8 +11,12 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
-from drive_wm.benchmarks.planning_input import Bools, Floats
+from drive_wm.benchmarks.planning_input import Bools, Floats, checked_protocol
+from drive_wm.benchmarks.rows_file import read_about, read_sample
 from drive_wm.drawing import LIGHT, Look
+from drive_wm.errors import InputError
+from drive_wm.figures import png
+from drive_wm.files import write_atomically
 from drive_wm.metrics.planning import STEPS, Protocol, footprints
 from drive_wm.metrics.planning_grid import GRIDS, box_corners_m
 
@@ -20,9 +25,22 @@ _REACH_M = 11.0  # half the side of a panel about plan and human
 _HALF_METRE = ("uniad", "stp3_vad")  # protocols whose cells are large enough to see
 
 
+def inspect(rows: Path, sample: str, protocol: str = "", out: Path | None = None) -> Path:
+    """Write the picture of one sample; by default of the first protocol with a collision, as SAMPLE-PROTOCOL.png."""
+    found = read_sample(rows, sample)
+    hit = [name for name, steps in found.items() if any(row["collision"] and row["counted"] for row in steps)]
+    wanted = checked_protocol(protocol) if protocol else [*hit, *found][0]
+    if wanted not in found:
+        raise InputError(f"{rows} holds {sample!r} under {', '.join(found)}, not {wanted!r}. Pass one of them with --protocol.")
+    path = out or Path(f"{sample}-{wanted}.png")
+    write_atomically(path, png(inspection_figure(wanted, found[wanted], read_about(rows)["planner"])))
+    return path
+
+
 def inspection_figure(protocol: Protocol, steps: Sequence[dict[str, Any]], planner: str, look: Look = LIGHT) -> Figure:
     """The six steps of one sample under one protocol, as `read_sample` gives them, one panel each."""
     figure = Figure(figsize=(13.5, 9.6), dpi=110, layout="constrained", facecolor=look.paper)
+    figure.set_layout_engine("constrained", h_pad=0.12)
     valid = np.array([row["valid"] for row in steps])
     paths = {name: np.array([[row[f"{name}_x_m"], row[f"{name}_y_m"]] for row in steps], float) for name in ("plan", "truth")}
     for axes, row in zip(figure.subplots(2, 3).flat, steps, strict=True):

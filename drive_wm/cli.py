@@ -25,7 +25,9 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
+bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
+app.add_typer(bench, name="bench")
 
 Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds maps/ and v1.0-*/.")]
 Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
@@ -41,6 +43,16 @@ FORECASTS = {
     "model": "", "targets": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".2%", "miss_rate_10": ".2%",
     "min_fde_1": ".2f", "off_road_rate": ".2%", "n": "", "missing": "",
 }  # fmt: skip
+PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
+TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
+GOLDEN = 16  # scenes of a cache that go into a bundle
+
+COMPARED = {
+    "protocol": "", "l2_avg_a": ".2f", "l2_avg_b": ".2f", "l2_avg_difference": "+.2f", "l2_avg_difference_low": "+.2f",
+    "l2_avg_difference_high": "+.2f", "collision_avg_difference": "+.2%", "collision_avg_difference_low": "+.2%",
+    "collision_avg_difference_high": "+.2%", "n": "", "scenes": "",
+}  # fmt: skip
+METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
 
 
 @app.command()
@@ -81,8 +93,8 @@ def prepare(
     from drive_wm.scene import SceneConfig
 
     request = Request(root, version, split, scenes, seed)
-    with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as bar:
-        manifest = prepare(data, request, out, SceneConfig(), lambda done, of, note: bar(done, note, of), engine)
+    with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
+        manifest = prepare(data, request, out, SceneConfig(), report, engine)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
 
 
@@ -116,36 +128,34 @@ def train(
 
 @evaluate.command("planning")
 def evaluate_planning(
-    cache: Caches,
+    cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
     planner: Annotated[
         str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
     ] = "world_model",
     weights: Weights = "synthetic",
     plans: Annotated[Path | None, typer.Option(help="Score this JSON file of any model's plans instead of a planner.")] = None,
+    root: Annotated[Path | None, typer.Option(help="With --plans, instead of --cache: the nuScenes folder.")] = None,
+    version: Version = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="With --root: the split's name.")] = "val",
     protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
+    legacy_index: Annotated[
+        bool, typer.Option("--legacy-index", help="stp3_vad: classes as VAD's category numbers read on plain nuScenes.")
+    ] = False,
     json: Json = None,
     rows: Annotated[Path | None, typer.Option(help="Write every sample's scores to this Parquet file.")] = None,
 ) -> None:
     """Open-loop planning against what the human drove, each protocol with its own masks and averages."""
-    from drive_wm.benchmarks.planner_named import planner_named
-    from drive_wm.benchmarks.planning import score_file, score_planner
-    from drive_wm.benchmarks.plans_file import read_plans
+    from drive_wm.benchmarks import planning_run as run
     from drive_wm.benchmarks.results_file import write_results
     from drive_wm.benchmarks.rows_file import write_rows
-    from drive_wm.datasets.cache import open_cache
-    from drive_wm.metrics.planning import PROTOCOLS
 
-    drives = [(opened, i) for opened in map(open_cache, cache) for i in range(len(opened))]
-    protocols = PROTOCOLS if protocol == "all" else (protocol,)
-    with progress("Planning", len(drives)) as bar:
+    protocols = run.protocols_named(protocol)
+    with progress("Planning") as bar:
         if plans:
-            given, logs = read_plans(plans), [opened.log(i) for opened, i in drives]
-            given.check_samples({log.name: log.keyframes for log in logs}, protocols, " and ".join(map(str, cache)))
-            evaluation = score_file(given, logs, protocols, progress=bar)
+            drives = run.drives_named(root, version, split, cache or [])
+            evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
         else:
-            plan = planner_named(planner, weights)
-            scenes = ((opened.log(i), opened.scenes(i)[0]) for opened, i in drives)
-            evaluation = score_planner(scenes, plan, planner, protocols, progress=bar)
+            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar)
     table = evaluation.table()
     show(
         "Open-loop planning: L2 in metres, shares of samples in collision",
@@ -183,6 +193,50 @@ def evaluate_prediction(
     show("Forecasts over six seconds: metres, shares missed by 2 m", [row for row in rows if "slice" not in row], FORECASTS)
     if json:
         write_results(json, rows, seed=None)
+
+
+@app.command()
+def compare(
+    first: Annotated[Path, typer.Argument(metavar="A.parquet", help="Rows that `evaluate planning --rows` wrote.")],
+    second: Annotated[Path, typer.Argument(metavar="B.parquet", help="Rows of another model.")],
+    json: Json = None,
+) -> None:
+    """Two models on the same samples: b less a, with its 95 % interval over scenes."""
+    from drive_wm.benchmarks.compare import compare
+    from drive_wm.benchmarks.results_file import write_results
+
+    rows = compare(first, second)
+    show("Second less first: L2 in metres, shares in collision", [row for row in rows if "slice" not in row], COMPARED)
+    if json:
+        write_results(json, rows, seed=0)
+
+
+@app.command()
+def inspect(
+    rows: Annotated[Path, typer.Argument(metavar="ROWS", help="Rows that `evaluate planning --rows` wrote.")],
+    sample: Annotated[str, typer.Option(help="Sample token.")],
+    protocol: Annotated[str, typer.Option(help="One protocol; by default the first with a collision.")] = "",
+    out: Annotated[Path | None, typer.Option(help="PNG file to write.")] = None,
+) -> None:
+    """Draw one sample: plan, human, obstacles at each step, and which box was hit."""
+    from drive_wm.benchmarks.inspection import inspect
+
+    screen.print(f"{inspect(rows, sample, protocol, out)}", highlight=False)
+
+
+@bench.command("metrics")
+def bench_metrics(json: Json = None) -> None:
+    """Time and memory of all metrics on synthetic input: planning over 6,019 samples, prediction over 9,000 targets."""
+    from drive_wm.benchmarks.planning_bench import SEED, bench_planning
+    from drive_wm.benchmarks.prediction_bench import bench_forecasts
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Metrics") as bar:
+        rows = list(bench_planning(progress=bar))
+    rows += bench_forecasts(seed=SEED)
+    show("Metrics", rows, METRICS)
+    if json:
+        write_results(json, rows, seed=SEED)
 
 
 if __name__ == "__main__":

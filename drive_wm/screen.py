@@ -1,8 +1,8 @@
 """What the command line shows: tables and progress, and one message for what the user can put right."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Any
 
 import typer
 from rich.box import SIMPLE_HEAD
@@ -39,25 +39,16 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
         raise typer.Exit(130) from None
 
 
-class Report(Protocol):
-    """Moves a bar on."""
-
-    def __call__(self, done: int, note: str, of: int = 0) -> None: ...
-
-
 @contextmanager
-def progress(title: str, total: int = 0) -> Iterator[Report]:
-    """A bar that report(done, note) moves on; it appears with the first report, so that an early error stands alone.
-
-    The total may come late, with a report, or never (0).
-    """
+def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
+    """A bar that report(done, of_how_many, note) moves on; it appears with the first report, so an early error stands alone."""
     columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.fields[note]}")
     bar = Progress(*columns, console=complaints)
-    task = bar.add_task(escape(title), total=total or None, note="")
+    task = bar.add_task(escape(title), total=None, note="")
 
-    def report(done: int, note: str, of: int = 0) -> None:
+    def report(done: int, of: int, note: str) -> None:
         bar.start()
-        bar.update(task, completed=done, total=of or total or None, note=escape(note))
+        bar.update(task, completed=done, total=of or None, note=escape(note))
 
     try:
         yield report
@@ -73,5 +64,9 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, st
         is_text = isinstance(rows[0][column], str)
         table.add_column(column.replace("_", " "), justify="left" if is_text else "right", no_wrap=is_text)
     for row in rows:
-        table.add_row(*(escape(format(row[column], form)) for column, form in columns.items()))
+        table.add_row(*(escape(_cell(row.get(column), form)) for column, form in columns.items()))
     screen.print(table)
+
+
+def _cell(value: Any, form: str) -> str:
+    return "–" if value is None else format(value, form)

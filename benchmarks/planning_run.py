@@ -1,0 +1,87 @@
+"""A plans file over the drives of a nuScenes dataroot or of caches; or a planner over caches."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from drive_wm.benchmarks.planner_named import planner_named
+from drive_wm.benchmarks.planning import score_file, score_planner
+from drive_wm.benchmarks.planning_input import checked_protocol
+from drive_wm.benchmarks.planning_table import Evaluation
+from drive_wm.benchmarks.plans_file import read_plans
+from drive_wm.datasets.cache import Cache, open_cache
+from drive_wm.errors import InputError
+from drive_wm.log import Log
+from drive_wm.metrics.planning import PROTOCOLS
+
+Progress = Callable[[int, int, str], None]  # finished drives, of how many, name of the last
+
+
+@dataclass(frozen=True)
+class Drives:
+    """Where plans are scored."""
+
+    name: str
+    samples: Mapping[str, Sequence[str]]  # scene: its keyframes in time
+    logs: Callable[[], Iterator[Log]]
+
+
+def protocols_named(name: str) -> tuple[str, ...]:
+    """All protocols for "all", else the one."""
+    return PROTOCOLS if name == "all" else (checked_protocol(name),)
+
+
+def drives_named(root: Path | None, version: str, split: str, caches: Sequence[Path]) -> Drives:
+    """The split of a dataroot, or else what caches hold."""
+    if root is None and not caches:
+        raise InputError(
+            "Plans need the drives that they are of. Pass --root with your nuScenes folder, --version and --split."
+        )
+    return dataroot_drives(root, version, split) if root else cache_drives(caches)
+
+
+def dataroot_drives(root: Path, version: str, split: str) -> Drives:
+    """The scenes of a split; boxes are read when the logs are, so that a wrong plans file is found at once."""
+    # Imported here: a cache is evaluated where the devkit is not installed.
+    from drive_wm.datasets.nuscenes import read_logs
+    from drive_wm.datasets.nuscenes_tables import split_samples
+
+    samples = split_samples(root, version, split)
+    return Drives(f"{split} of {root / version}", samples, lambda: read_logs(root, version, split))
+
+
+def cache_drives(caches: Sequence[Path]) -> Drives:
+    """The drives of caches."""
+    drives = _drives(caches)
+    samples = {log.name: log.keyframes for log in (cache.log(i) for cache, i in drives)}
+    return Drives(" and ".join(map(str, caches)), samples, lambda: (cache.log(i) for cache, i in drives))
+
+
+def run_file(plans: Path, drives: Drives, protocols: Sequence[str], legacy_index: bool, progress: Progress) -> Evaluation:
+    """Score a plans file; raises InputError for what is wrong with it before anything is scored."""
+    found = read_plans(plans)
+    found.check_samples(drives.samples, protocols, drives.name)
+    count = len(drives.samples)
+    return score_file(found, drives.logs(), protocols, legacy_index, lambda done, note: progress(done, count, note))
+
+
+def run_planner(
+    caches: Sequence[Path], planner: str, weights: str, protocols: Sequence[str], legacy_index: bool, progress: Progress
+) -> Evaluation:
+    """Let a planner drive through prepared caches and score it."""
+    drives = _drives(caches)
+    plan = planner_named(planner, weights)
+    scenes = ((cache.log(i), cache.scenes(i)[0]) for cache, i in drives)
+    count = len(drives)
+    return score_planner(
+        scenes, plan, planner, protocols, legacy_index=legacy_index, progress=lambda done, note: progress(done, count, note)
+    )
+
+
+def _drives(caches: Sequence[Path]) -> list[tuple[Cache, int]]:
+    if not caches:
+        raise InputError(
+            "Nothing to evaluate was given. Pass --plans with a model's plans and --root with your nuScenes folder, "
+            "or --cache with a folder that `drive-wm prepare` wrote."
+        )
+    return [(cache, i) for cache in map(open_cache, caches) for i in range(len(cache))]
