@@ -51,24 +51,28 @@ def scene_report(
 def compared(plans: Plans, worth: Tensor, progress_m: Tensor, chosen: int, config: LatticeConfig) -> list[tuple[str, int]]:
     """Names and indices: the chosen plan, the best plans of the best other paths, the one that gets farthest, and what is
     always possible."""
-    valid_worth = torch.where(plans.valid[0], worth, -torch.inf)
-    path = [slot.path for slot in slots(config)]
-    best: dict[int, int] = {}
-    for index in valid_worth[: len(path)].argsort(descending=True).tolist():
-        if plans.valid[0, index]:
-            best.setdefault(path[index], index)
-    if chosen < len(path):
-        del best[path[chosen]]
-    count = len(worth)
+    count, places = len(worth), slots(config)
+    learned = range(len(places), count - len(LAST))
     last = {count + place: name for place, name in LAST.items()}
-    named = {last.get(chosen) or where(plans, chosen): chosen}
+    group = [slot.path for slot in places] + [-1] * len(learned)
+    best: dict[int, int] = {}
+    for index in torch.where(plans.valid[0], worth, -torch.inf)[: len(group)].argsort(descending=True).tolist():
+        if plans.valid[0, index]:
+            best.setdefault(group[index], index)
+
+    def name(index: int) -> str:
+        return last.get(index) or ("learned: " if index in learned else "") + where(plans, index)
+
+    named = {name(chosen): chosen}
+    if chosen < len(group):
+        del best[group[chosen]]
     for index in best.values():
         if len(named) <= PATHS_SHOWN:
-            named.setdefault(where(plans, index), index)  # paths that end alike are one to the reader
+            named.setdefault(name(index), index)  # paths that end alike are one to the reader
     farthest = int(torch.where(plans.valid[0], progress_m, -torch.inf).argmax())
     if farthest not in (*named.values(), *last):
-        named[f"farthest: {where(plans, farthest)}"] = farthest
-    return list((named | {name: index for index, name in last.items() if index != chosen}).items())
+        named[f"farthest: {name(farthest)}"] = farthest
+    return list((named | {text: index for index, text in last.items() if index != chosen}).items())
 
 
 def where(plans: Plans, index: int) -> str:

@@ -104,3 +104,14 @@ def test_the_farthest_plan_is_shown_where_others_stand_still():
     assert [name for name, _ in compared(plans, worth, pose[0, :, 0, 0], 0, LatticeConfig())] == [
         "stands still", "farthest: 30 m ahead, at 30.0 m/s", "hold speed and curvature", "comfortable stop", "emergency brake",
     ]  # fmt: skip
+
+
+def test_a_learned_proposal_is_named_so():
+    config = LatticeConfig()
+    count = config.plans + 2
+    pose, valid = torch.zeros(1, count, 1, 3), torch.zeros(1, count, dtype=torch.bool)
+    learned = config.plans - 3
+    pose[0, learned, 0, 0], valid[0, [0, learned]], valid[0, -3:] = 12.0, True, True
+    plans = Plans(torch.zeros(1, count, 1, 2), pose, pose[..., 0], valid)
+    names = [name for name, _ in compared(plans, pose[0, :, 0, 0], pose[0, :, 0, 0], learned, config)]
+    assert names[:2] == ["learned: 12 m ahead, at 12.0 m/s", "stands still"]
