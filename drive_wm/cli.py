@@ -46,7 +46,6 @@ FORECASTS = {
 PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
 TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
 GOLDEN = 16  # scenes of a cache that go into a bundle
-
 COMPARED = {
     "protocol": "", "l2_avg_a": ".2f", "l2_avg_b": ".2f", "l2_avg_difference": "+.2f", "l2_avg_difference_low": "+.2f",
     "l2_avg_difference_high": "+.2f", "collision_avg_difference": "+.2%", "collision_avg_difference_low": "+.2%",
@@ -222,6 +221,50 @@ def inspect(
     from drive_wm.benchmarks.inspection import inspect
 
     screen.print(f"{inspect(rows, sample, protocol, out)}", highlight=False)
+
+
+@app.command()
+def export(
+    out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
+    weights: Weights = "synthetic",
+    cache: Annotated[
+        list[Path] | None, typer.Option(help="Compare on scenes of this cache, not on the sample logs; repeatable.")
+    ] = None,
+) -> None:
+    """Write the planner as a bundle: ONNX graph, contract, golden scenes, hashes; nothing where graph and torch differ."""
+    from drive_wm.datasets.cache import open_cache
+    from drive_wm.deploy.export import export
+
+    golden = None
+    if cache:
+        opened = [open_cache(path) for path in cache]
+        golden = [one.sample(i * one.samples // GOLDEN)[0] for one in opened for i in range(min(GOLDEN, one.samples))]
+    with progress("Exporting") as bar:
+        written = export(weights, out, golden, report=bar)
+    differences = [
+        {"output": one.name, "largest difference": one.largest, "allowed": one.tolerance} for one in written.differences
+    ]
+    show(f"ONNX against torch on {written.golden} scenes", differences, PARITY)
+    screen.print(f"{written.path}: {written.nodes} nodes, {len(written.operators)} kinds of operator.", highlight=False)
+
+
+@bench.command("tick")
+def bench_tick(
+    bundle: Annotated[Path, typer.Option(help="Folder that `drive-wm export` wrote.")],
+    runs: Annotated[int, typer.Option(min=1, help="Ticks to time.")] = 200,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each runtime; by default every core.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights for torch's turn; by default those of the export.")] = None,
+    json: Json = None,
+) -> None:
+    """Latency of one planner tick from a bundle, ONNX Runtime and torch in turns."""
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.deploy.bench import bench_tick
+
+    with progress("Ticks") as bar:
+        rows = bench_tick(bundle, runs, threads, weights, bar)
+    show("One tick, milliseconds", rows, TICK)
+    if json:
+        write_results(json, rows, seed=None)
 
 
 @bench.command("metrics")

@@ -103,6 +103,10 @@ MISTAKES = {  # what was typed: what the one message must say
     "train --cache {tmp}/nowhere --out {tmp}/run --preset huge": "known: tiny, base",
     "train --cache {tmp}/nowhere --out {tmp}/run model.speed=3": "there is no 'speed'",
     "evaluate planning --cache {tmp}/nowhere": "Run `drive-wm prepare",
+    "evaluate planning --plans {tmp}/plans.json": "Pass --root",
+    "evaluate planning": "Pass --plans",
+    "export --weights {tmp}/nowhere --out {tmp}/bundle": "No weights at",
+    "bench tick --bundle {tmp}/nowhere": "Make one with `drive-wm export",
 }
 
 
@@ -110,8 +114,9 @@ MISTAKES = {  # what was typed: what the one message must say
 def test_mistakes_are_explained(line, tmp_path):
     result = runner.invoke(app, line.format(tmp=tmp_path).split())
     assert result.exit_code == 1, result.output
-    assert MISTAKES[line] in result.stderr
-    assert result.stderr.count("\n") == 1
+    *_, message = result.stderr.splitlines()  # a bar may stand above it
+    assert message.startswith("drive-wm: ")
+    assert MISTAKES[line] in message
 
 
 def test_doctor_without_data_finds_this_installation_whole():
@@ -136,21 +141,6 @@ def test_evaluate_planning_prints_and_writes(crossroads_cache, tmp_path):
     first = json.loads((tmp_path / "rows.json").read_text())["rows"][0]
     assert (first["planner"], first["protocol"]) == ("constant_velocity", "strict")
     assert (tmp_path / "rows.parquet").stat().st_size > 0
-
-
-def test_evaluate_planning_scores_a_file_of_plans(crossroads_cache, crossroads_log, tmp_path):
-    """Standing still: off by as far as the human went. In this drive the ego covers 4 m or more in its every second."""
-    still = {name: [[0.0, 0.0]] * 6 for name in crossroads_log.keyframes}
-    head = {"frame": "ego", "model": "parked", "ego_status": False, "command_origin": "none"}
-    (tmp_path / "plans.json").write_text(json.dumps(head | {"plans": still}))
-    files = f"--plans {tmp_path}/plans.json --json {tmp_path}/rows.json"
-    line = f"evaluate planning --cache {crossroads_cache} --protocol strict {files}"
-    result = runner.invoke(app, line.split())
-    assert result.exit_code == 0, result.output
-    first = json.loads((tmp_path / "rows.json").read_text())["rows"][0]
-    assert first["planner"] == "parked"
-    assert first["l2_1s"] > 4.0
-    assert first["ego_status"] is False
 
 
 def test_unknown_protocol_lists_the_known(crossroads_cache):
