@@ -232,9 +232,11 @@ def export(
     ] = None,
 ) -> None:
     """Write the planner as a bundle: ONNX graph, contract, golden scenes, hashes; nothing where graph and torch differ."""
+    from drive_wm.checkpoint import weights_path
     from drive_wm.datasets.cache import open_cache
     from drive_wm.deploy.export import export
 
+    weights_path(weights)  # a path that is not there is told before the bar appears
     golden = None
     if cache:
         opened = [open_cache(path) for path in cache]
