@@ -13,6 +13,9 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
+from drive_wm.cli_bench import bench
+from drive_wm.cli_evaluate import evaluate
+from drive_wm.cli_options import Caches, Json, Root, Version, Weights
 from drive_wm.screen import Commands, interruptible, progress, screen, show
 
 app = typer.Typer(
@@ -24,34 +27,16 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
-bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
-Root = Annotated[Path | None, typer.Option(help="The nuScenes folder: it holds maps/ and v1.0-*/.")]
-Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below the root.")]
-Caches = Annotated[list[Path], typer.Option("--cache", help="Folder that `drive-wm prepare` wrote; repeat to join several.")]
-Weights = Annotated[str, typer.Option(help="A checkpoint's path, or `synthetic` for the shipped weights.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write every row to this file.")]
-
-PLANNING = {  # column: how its values are written
-    "protocol": "", "planner": "", "l2_1s": ".2f", "l2_2s": ".2f", "l2_3s": ".2f", "l2_avg": ".2f",
-    "collision_avg": ".2%", "truth_collision": ".2%", "n": "",
-}  # fmt: skip
-FORECASTS = {
-    "model": "", "targets": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".2%", "miss_rate_10": ".2%",
-    "min_fde_1": ".2f", "off_road_rate": ".2%", "n": "", "missing": "",
-}  # fmt: skip
-PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
-TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
-GOLDEN = 16  # scenes of a cache that go into a bundle
 COMPARED = {
     "protocol": "", "l2_avg_a": ".2f", "l2_avg_b": ".2f", "l2_avg_difference": "+.2f", "l2_avg_difference_low": "+.2f",
     "l2_avg_difference_high": "+.2f", "collision_avg_difference": "+.2%", "collision_avg_difference_low": "+.2%",
     "collision_avg_difference_high": "+.2%", "n": "", "scenes": "",
 }  # fmt: skip
-METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
+PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
+GOLDEN = 16  # scenes of a cache that go into a bundle
 
 
 @app.command()
@@ -125,75 +110,6 @@ def train(
     screen.print(f"Weights: {path}", highlight=False)
 
 
-@evaluate.command("planning")
-def evaluate_planning(
-    cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
-    planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
-    ] = "world_model",
-    weights: Weights = "synthetic",
-    plans: Annotated[Path | None, typer.Option(help="Score this JSON file of any model's plans instead of a planner.")] = None,
-    root: Annotated[Path | None, typer.Option(help="With --plans, instead of --cache: the nuScenes folder.")] = None,
-    version: Version = "v1.0-trainval",
-    split: Annotated[str, typer.Option(help="With --root: the split's name.")] = "val",
-    protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
-    legacy_index: Annotated[
-        bool, typer.Option("--legacy-index", help="stp3_vad: classes as VAD's category numbers read on plain nuScenes.")
-    ] = False,
-    json: Json = None,
-    rows: Annotated[Path | None, typer.Option(help="Write every sample's scores to this Parquet file.")] = None,
-) -> None:
-    """Open-loop planning against what the human drove, each protocol with its own masks and averages."""
-    from drive_wm.benchmarks import planning_run as run
-    from drive_wm.benchmarks.results_file import write_results
-    from drive_wm.benchmarks.rows_file import write_rows
-
-    protocols = run.protocols_named(protocol)
-    with progress("Planning") as bar:
-        if plans:
-            drives = run.drives_named(root, version, split, cache or [])
-            evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
-        else:
-            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar)
-    table = evaluation.table()
-    show(
-        "Open-loop planning: L2 in metres, shares of samples in collision",
-        [row for row in table if "slice" not in row],
-        PLANNING,
-    )
-    if json:
-        write_results(json, table, seed=None)
-    if rows:
-        write_rows(rows, evaluation)
-
-
-@evaluate.command("prediction")
-def evaluate_prediction(
-    cache: Caches,
-    weights: Weights = "synthetic",
-    baseline: Annotated[
-        str | None, typer.Option(help="constant_velocity or physics_oracle of nuscenes-devkit, instead of weights.")
-    ] = None,
-    root: Annotated[
-        Path | None, typer.Option(help="The nuScenes folder, for the official targets; without it, every moving vehicle.")
-    ] = None,
-    split: Annotated[
-        str | None, typer.Option(help="With --root: mini_train, mini_val, train, train_val or val; else the cache's.")
-    ] = None,
-    submission: Annotated[Path | None, typer.Option(help="Write the challenge's submission JSON here.")] = None,
-    json: Json = None,
-) -> None:
-    """The nuScenes prediction challenge, scored with nuscenes-devkit's own code."""
-    from drive_wm.benchmarks.prediction_run import run_prediction
-    from drive_wm.benchmarks.results_file import write_results
-
-    with progress("Forecasting") as bar:
-        rows = run_prediction(cache, weights, baseline, root, split, submission, bar)
-    show("Forecasts over six seconds: metres, shares missed by 2 m", [row for row in rows if "slice" not in row], FORECASTS)
-    if json:
-        write_results(json, rows, seed=None)
-
-
 @app.command()
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A.parquet", help="Rows that `evaluate planning --rows` wrote.")],
@@ -248,40 +164,6 @@ def export(
     ]
     show(f"ONNX against torch on {written.golden} scenes", differences, PARITY)
     screen.print(f"{written.path}: {written.nodes} nodes, {len(written.operators)} kinds of operator.", highlight=False)
-
-
-@bench.command("tick")
-def bench_tick(
-    bundle: Annotated[Path, typer.Option(help="Folder that `drive-wm export` wrote.")],
-    runs: Annotated[int, typer.Option(min=1, help="Ticks to time.")] = 200,
-    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each runtime; by default every core.")] = None,
-    weights: Annotated[str | None, typer.Option(help="Weights for torch's turn; by default those of the export.")] = None,
-    json: Json = None,
-) -> None:
-    """Latency of one planner tick from a bundle, ONNX Runtime and torch in turns."""
-    from drive_wm.benchmarks.results_file import write_results
-    from drive_wm.deploy.bench import bench_tick
-
-    with progress("Ticks") as bar:
-        rows = bench_tick(bundle, runs, threads, weights, bar)
-    show("One tick, milliseconds", rows, TICK)
-    if json:
-        write_results(json, rows, seed=None)
-
-
-@bench.command("metrics")
-def bench_metrics(json: Json = None) -> None:
-    """Time and memory of all metrics on synthetic input: planning over 6,019 samples, prediction over 9,000 targets."""
-    from drive_wm.benchmarks.planning_bench import SEED, bench_planning
-    from drive_wm.benchmarks.prediction_bench import bench_forecasts
-    from drive_wm.benchmarks.results_file import write_results
-
-    with progress("Metrics") as bar:
-        rows = list(bench_planning(progress=bar))
-    rows += bench_forecasts(seed=SEED)
-    show("Metrics", rows, METRICS)
-    if json:
-        write_results(json, rows, seed=SEED)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,48 @@
+"""`drive-wm bench ...`: how fast parts of the program are."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drive_wm.cli_options import Json
+from drive_wm.screen import progress, show
+
+bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
+
+TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
+METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
+
+
+@bench.command("tick")
+def bench_tick(
+    bundle: Annotated[Path, typer.Option(help="Folder that `drive-wm export` wrote.")],
+    runs: Annotated[int, typer.Option(min=1, help="Ticks to time.")] = 200,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads of each runtime; by default every core.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Weights for torch's turn; by default those of the export.")] = None,
+    json: Json = None,
+) -> None:
+    """Latency of one planner tick from a bundle, ONNX Runtime and torch in turns."""
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.deploy.bench import bench_tick
+
+    with progress("Ticks") as bar:
+        rows = bench_tick(bundle, runs, threads, weights, bar)
+    show("One tick, milliseconds", rows, TICK)
+    if json:
+        write_results(json, rows, seed=None)
+
+
+@bench.command("metrics")
+def bench_metrics(json: Json = None) -> None:
+    """Time and memory of all metrics on synthetic input: planning over 6,019 samples, prediction over 9,000 targets."""
+    from drive_wm.benchmarks.planning_bench import SEED, bench_planning
+    from drive_wm.benchmarks.prediction_bench import bench_forecasts
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Metrics") as bar:
+        rows = list(bench_planning(progress=bar))
+    rows += bench_forecasts(seed=SEED)
+    show("Metrics", rows, METRICS)
+    if json:
+        write_results(json, rows, seed=SEED)

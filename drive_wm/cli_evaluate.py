@@ -1,0 +1,89 @@
+"""`drive-wm evaluate ...`: how good a planner or a model is."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from drive_wm.cli_options import Caches, Json, Version, Weights
+from drive_wm.screen import progress, show
+
+evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
+
+PLANNING = {  # column: how its values are written
+    "protocol": "", "planner": "", "l2_1s": ".2f", "l2_2s": ".2f", "l2_3s": ".2f", "l2_avg": ".2f",
+    "collision_avg": ".2%", "truth_collision": ".2%", "n": "",
+}  # fmt: skip
+FORECASTS = {
+    "model": "", "targets": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".2%", "miss_rate_10": ".2%",
+    "min_fde_1": ".2f", "off_road_rate": ".2%", "n": "", "missing": "",
+}  # fmt: skip
+
+
+@evaluate.command("planning")
+def evaluate_planning(
+    cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
+    planner: Annotated[
+        str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
+    ] = "world_model",
+    weights: Weights = "synthetic",
+    plans: Annotated[Path | None, typer.Option(help="Score this JSON file of any model's plans instead of a planner.")] = None,
+    root: Annotated[Path | None, typer.Option(help="With --plans, instead of --cache: the nuScenes folder.")] = None,
+    version: Version = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="With --root: the split's name.")] = "val",
+    protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
+    legacy_index: Annotated[
+        bool, typer.Option("--legacy-index", help="stp3_vad: classes as VAD's category numbers read on plain nuScenes.")
+    ] = False,
+    json: Json = None,
+    rows: Annotated[Path | None, typer.Option(help="Write every sample's scores to this Parquet file.")] = None,
+) -> None:
+    """Open-loop planning against what the human drove, each protocol with its own masks and averages."""
+    from drive_wm.benchmarks import planning_run as run
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.benchmarks.rows_file import write_rows
+
+    protocols = run.protocols_named(protocol)
+    with progress("Planning") as bar:
+        if plans:
+            drives = run.drives_named(root, version, split, cache or [])
+            evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
+        else:
+            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar)
+    table = evaluation.table()
+    show(
+        "Open-loop planning: L2 in metres, shares of samples in collision",
+        [row for row in table if "slice" not in row],
+        PLANNING,
+    )
+    if json:
+        write_results(json, table, seed=None)
+    if rows:
+        write_rows(rows, evaluation)
+
+
+@evaluate.command("prediction")
+def evaluate_prediction(
+    cache: Caches,
+    weights: Weights = "synthetic",
+    baseline: Annotated[
+        str | None, typer.Option(help="constant_velocity or physics_oracle of nuscenes-devkit, instead of weights.")
+    ] = None,
+    root: Annotated[
+        Path | None, typer.Option(help="The nuScenes folder, for the official targets; without it, every moving vehicle.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="With --root: mini_train, mini_val, train, train_val or val; else the cache's.")
+    ] = None,
+    submission: Annotated[Path | None, typer.Option(help="Write the challenge's submission JSON here.")] = None,
+    json: Json = None,
+) -> None:
+    """The nuScenes prediction challenge, scored with nuscenes-devkit's own code."""
+    from drive_wm.benchmarks.prediction_run import run_prediction
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Forecasting") as bar:
+        rows = run_prediction(cache, weights, baseline, root, split, submission, bar)
+    show("Forecasts over six seconds: metres, shares missed by 2 m", [row for row in rows if "slice" not in row], FORECASTS)
+    if json:
+        write_results(json, rows, seed=None)
