@@ -39,6 +39,22 @@ def compare(first: Path, second: Path) -> list[dict[str, Any]]:
     return [row for row in table if "slice" not in row] + [row for row in table if "slice" in row]
 
 
+def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The whole-set rows as a narrow table: figures of a and b, and the interval of their difference as text."""
+    table = []
+    for row in rows:
+        if "slice" in row:
+            continue
+        line = {"protocol": row["protocol"], "n": row["n"], "scenes": row["scenes"]}
+        for name, form in (("l2", "+.2f"), ("collision", "+.2%")):
+            key = f"{name}_avg_difference"
+            low, high = row[f"{key}_low"], row[f"{key}_high"]
+            ends = "one scene" if low is None else f"{low:{form}} to {high:{form}}"
+            line |= {f"{name} a": row[f"{name}_avg_a"], f"{name} b": row[f"{name}_avg_b"], f"{name} b-a, 95 %": ends}
+        table.append(line)
+    return table
+
+
 def _rows(a: SavedRows, b: SavedRows, paths: tuple[Path, Path], head: dict[str, Any]) -> list[dict[str, Any]]:
     place = {sample: i for i, sample in enumerate(b.samples)}
     pairs = np.array([(i, place[sample]) for i, sample in enumerate(a.samples) if sample in place], int).reshape(-1, 2)

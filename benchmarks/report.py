@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from drive_wm.benchmarks.results_table import cell, heading
+from drive_wm.benchmarks.results_table import cell, heading, is_end
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
@@ -79,7 +79,9 @@ class Table:
 
     @property
     def columns(self) -> list[str]:
-        return [key for key in dict.fromkeys(key for row in self.rows for key in row) if key not in self.hidden]
+        return [
+            key for key in dict.fromkeys(key for row in self.rows for key in row) if key not in self.hidden and not is_end(key)
+        ]
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,6 @@
 """Tables for people, in Markdown, made from result files."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,25 @@ def markdown_table(paths: Iterable[Path]) -> str:
     """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured."""
     files = [read_results(path) for path in paths]
     rows = [row for file in files for row in file.rows if "slice" not in row]
-    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN]
+    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN and not is_end(key)]
     numeric = [any(_is_number(row.get(key)) for row in rows) for key in columns]
     lines = [
         _line(heading(key) for key in columns),
         _line("--:" if right else ":--" for right in numeric),
-        *(_line(cell(key, row.get(key)) for key in columns) for row in rows),
+        *(_line(cell(key, row.get(key)) + _interval(key, row) for key in columns) for row in rows),
     ]
     return "\n".join([*lines, "", *(_footnote(file) for file in files)])
+
+
+def is_end(key: str) -> bool:
+    """Whether this is an end of another figure's interval."""
+    return key.endswith(("_low", "_high"))
+
+
+def _interval(key: str, row: Mapping[str, Any]) -> str:
+    """ " (0.40–0.55)" after a figure whose row holds its interval."""
+    low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
+    return "" if low is None or high is None else f" ({cell(key, low)}–{cell(key, high)})"
 
 
 def _line(cells: Iterable[str]) -> str:

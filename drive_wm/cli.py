@@ -31,9 +31,8 @@ app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
 COMPARED = {
-    "protocol": "", "l2_avg_a": ".2f", "l2_avg_b": ".2f", "l2_avg_difference": "+.2f", "l2_avg_difference_low": "+.2f",
-    "l2_avg_difference_high": "+.2f", "collision_avg_difference": "+.2%", "collision_avg_difference_low": "+.2%",
-    "collision_avg_difference_high": "+.2%", "n": "", "scenes": "",
+    "protocol": "", "l2 a": ".2f", "l2 b": ".2f", "l2 b-a, 95 %": "", "collision a": ".2%", "collision b": ".2%",
+    "collision b-a, 95 %": "", "n": "", "scenes": "",
 }  # fmt: skip
 PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
 GOLDEN = 16  # scenes of a cache that go into a bundle
@@ -117,11 +116,11 @@ def compare(
     json: Json = None,
 ) -> None:
     """Two models on the same samples: b less a, with its 95 % interval over scenes."""
-    from drive_wm.benchmarks.compare import compare
+    from drive_wm.benchmarks.compare import compare, shown
     from drive_wm.benchmarks.results_file import write_results
 
     rows = compare(first, second)
-    show("Second less first: L2 in metres, shares in collision", [row for row in rows if "slice" not in row], COMPARED)
+    show(f"{rows[0]['planner']}: L2 in metres, shares in collision", shown(rows), COMPARED)
     if json:
         write_results(json, rows, seed=0)
 
