@@ -49,10 +49,11 @@ def score_planner(
     batch: int = 8,
     legacy_index: bool = False,
     progress: Progress = lambda count, note: None,
+    every: int = 1,
 ) -> Evaluation:
-    """Plan at every keyframe and score it.
+    """Plan at every n-th keyframe, from the first on, and score it.
 
-    `drives` pairs each Log with its Scenes, one per keyframe. `ego_status` says whether the planner reads the ego's speed or
+    `drives` pairs each Log with its Scenes, one per keyframe planned at. `ego_status` says whether the planner reads the ego's speed or
     history. Raises InputError where a drive has no ego or no sample enters a protocol.
     """
     origins: set[str] = set()
@@ -60,12 +61,12 @@ def score_planner(
 
     def planned() -> Iterator[tuple[Log, Tensor]]:
         for log, scene in drives:
-            _check_drive(log, scene)
+            _check_drive(log, scene, every)
             origins.update(COMMAND_ORIGINS[i] for i in set(scene.command_origin.tolist()))
             frames.add(scene.tracks.valid.shape[-1])
             yield log, _planned_poses(plan, scene, batch)
 
-    scores = _score(planned(), protocols, legacy_index, progress)
+    scores = _score(planned(), protocols, legacy_index, progress, every)
     about = {"ego_status": ego_status, "command_origin": "+".join(sorted(origins)), "frames": max(frames)}
     return Evaluation(planner, about | _switches(legacy_index), scores)
 
@@ -84,15 +85,15 @@ def score_file(
 
 
 def _score(
-    planned: Iterable[tuple[Log, Tensor]], protocols: Sequence[str], legacy_index: bool, progress: Progress
+    planned: Iterable[tuple[Log, Tensor]], protocols: Sequence[str], legacy_index: bool, progress: Progress, every: int = 1
 ) -> dict[Protocol, list[DriveScores]]:
-    """Scores of drives with the rear-axle poses (S, T, 3) planned at each keyframe."""
+    """Scores of drives with the rear-axle poses (N, T, 3) planned at every n-th keyframe."""
     known = [checked_protocol(name) for name in protocols]
     scores: dict[Protocol, list[DriveScores]] = {protocol: [] for protocol in known}
     for done, (log, pose) in enumerate(planned):
         slices = slices_of(log)
         for protocol in known:
-            scores[protocol].append(score_drive(protocol, log, pose, slices, legacy_index))
+            scores[protocol].append(score_drive(protocol, log, pose, slices, legacy_index, every))
         progress(done + 1, log.name)
     if not all(scores.values()):
         raise InputError("No drive to evaluate. Pass --cache with the folder that `drive-wm prepare` wrote.")
@@ -103,12 +104,12 @@ def _switches(legacy_index: bool) -> dict[str, bool]:
     return {"legacy_index": True} if legacy_index else {}
 
 
-def _check_drive(log: Log, scene: Scene) -> None:
-    count = len(scene.has_ego)
+def _check_drive(log: Log, scene: Scene, every: int) -> None:
+    count, needed = len(scene.has_ego), len(range(0, len(log.keyframes), every))
     if not log.has_ego:
         raise InputError(f"Drive {log.name!r} has no ego, so there is no path to plan. Leave it out.")
-    if count != len(log.keyframes):
-        raise InputError(f"Drive {log.name!r} has {len(log.keyframes)} keyframes and {count} scenes; needed: one scene each.")
+    if count != needed:
+        raise InputError(f"Drive {log.name!r} comes with {count} scenes; needed: {needed}, one per keyframe planned at.")
 
 
 def _planned_poses(plan: Callable[[Scene], Trajectory], scene: Scene, batch: int) -> Tensor:

@@ -50,11 +50,14 @@ class DriveScores:
 
 
 def score_drive(
-    protocol: Protocol, log: Log, pose: torch.Tensor, slices: list[tuple[str, ...]], legacy_index: bool = False
+    protocol: Protocol, log: Log, pose: torch.Tensor, slices: list[tuple[str, ...]], legacy_index: bool = False, every: int = 1
 ) -> DriveScores:
-    """Score rear-axle poses (S, T >= 6, 3) planned at every keyframe, each in the ego frame there; slices are per keyframe."""
-    steps = protocol_steps(protocol, log)
-    plans = plan_in_lidar(pose[steps], torch.from_numpy(ego_from_sensor(protocol, log))).numpy()
+    """Score rear-axle poses (N, T >= 6, 3) planned at every n-th keyframe, each in the ego frame there.
+
+    Slices are per keyframe.
+    """
+    steps = [step for step in protocol_steps(protocol, log) if step % every == 0]
+    plans = plan_in_lidar(pose[[step // every for step in steps]], torch.from_numpy(ego_from_sensor(protocol, log))).numpy()
     driven = [truth_of(log, step, protocol) for step in steps]
     truths = np.array([path for path, _ in driven]).reshape(-1, STEPS, 2)
     valid = np.array([exists for _, exists in driven], bool).reshape(-1, STEPS)
