@@ -45,12 +45,12 @@ def shown(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     for row in rows:
         if "slice" in row:
             continue
-        line = {"protocol": row["protocol"], "n": row["n"], "scenes": row["scenes"]}
-        for name, form in (("l2", "+.2f"), ("collision", "+.2%")):
+        line = {"protocol": row["protocol"], "n": row["n"]}
+        for name, label, form in (("l2", "l2", "+.2f"), ("collision", "hits", "+.2%")):
             key = f"{name}_avg_difference"
             low, high = row[f"{key}_low"], row[f"{key}_high"]
             ends = "one scene" if low is None else f"{low:{form}} to {high:{form}}"
-            line |= {f"{name} a": row[f"{name}_avg_a"], f"{name} b": row[f"{name}_avg_b"], f"{name} b-a, 95 %": ends}
+            line |= {f"{label} a": row[f"{name}_avg_a"], f"{label} b": row[f"{name}_avg_b"], f"{label} b-a, 95 %": ends}
         table.append(line)
     return table
 

@@ -31,8 +31,8 @@ app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
 
 COMPARED = {
-    "protocol": "", "l2 a": ".2f", "l2 b": ".2f", "l2 b-a, 95 %": "", "collision a": ".2%", "collision b": ".2%",
-    "collision b-a, 95 %": "", "n": "", "scenes": "",
+    "protocol": "", "l2 a": ".2f", "l2 b": ".2f", "l2 b-a, 95 %": "", "hits a": ".2%", "hits b": ".2%", "hits b-a, 95 %": "",
+    "n": "",
 }  # fmt: skip
 PARITY = {"output": "", "largest difference": ".2g", "allowed": ".2g"}
 GOLDEN = 16  # scenes of a cache that go into a bundle
@@ -43,7 +43,9 @@ def demo(out: Annotated[Path, typer.Option(help="Folder for the report and the b
     """Plan, evaluate and export on the shipped sample logs; writes an HTML report. Needs no data and no GPU."""
     from drive_wm.demo import run
 
-    run(out)
+    with progress("Demo") as report:
+        page = run(out, report)
+    screen.print(f"Open {page} in a browser.", highlight=False)
 
 
 @app.command()
