@@ -11,7 +11,7 @@ from torch import Tensor
 # Variants per mode: the middles of 5 equally likely slices along the heading times 3 across it; how far traffic gets is less
 # certain than which way it goes.
 ALONG, ACROSS = 5, 3
-_BLOCK = 64  # targets at a time: memory
+_BLOCK = 16  # targets at a time: what fits a processor's cache is quicker
 _TILT = 1e-6  # keeps equal shares in the order of choice
 
 
@@ -47,11 +47,20 @@ def _reduce(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tenso
     order = _canonical(position_m, likely)
     rows = torch.arange(len(order))[:, None]
     paths = variants(position_m[rows, order], yaw_rad[rows, order], spread_m[rows, order])
-    mass = (likely / likely.sum(1, keepdim=True))[rows, order, None].expand(paths.shape[:3]).flatten(1) / paths.shape[2]
+    mass = likely[rows, order, None].expand(paths.shape[:3]).flatten(1)
+    mass = mass / mass.sum(1, keepdim=True)
     paths = paths.flatten(1, 2)
-    away_m = (paths[:, :, None] - paths[:, None]).square().sum(-1).sqrt().mean(-1)  # (S, C, C)
+    away_m = _mean_distance_m(paths)
     chosen = _greedy(away_m, mass, count)
     return paths[rows, chosen], _shares(away_m[rows, chosen], mass)
+
+
+def _mean_distance_m(paths: Tensor) -> Tensor:
+    """Mean distance over the steps (S, C, C) between every two trajectories (S, C, T, 2)."""
+    total_m = paths.new_zeros(*paths.shape[:2], paths.shape[1])
+    for points in paths.unbind(2):  # step by step: all at once would be gigabytes
+        total_m += torch.cdist(points, points, compute_mode="donot_use_mm_for_euclid_dist")
+    return total_m / paths.shape[2]
 
 
 def _canonical(position_m: Tensor, likely: Tensor) -> Tensor:
