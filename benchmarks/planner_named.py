@@ -7,6 +7,7 @@ from pathlib import Path
 from drive_wm.checkpoint import load_weights
 from drive_wm.errors import InputError
 from drive_wm.planners import constant_velocity, world_model
+from drive_wm.planners.proposals import proposer
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene
 
@@ -15,7 +16,8 @@ Planner = Callable[[Scene], Trajectory]
 
 def world_model_planner(weights: str) -> Planner:
     """The whole path from Scene to Trajectory, imagined by these weights."""
-    return world_model.planner(load_weights(weights)[0].imagine)
+    model, _ = load_weights(weights)
+    return world_model.planner(model.imagine, propose=proposer(model.imagine))
 
 
 PLANNERS: dict[str, Callable[[str], Planner]] = {

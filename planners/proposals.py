@@ -5,9 +5,12 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from drive_wm.kinematics import follow, roll
+from drive_wm.geometry import wrap_angle
+from drive_wm.kinematics import DT_S
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene, ego_speed_mps
+
+STILL_MPS = 1e-3  # below it a turn says nothing of the curvature
 
 
 def proposer(imagine_alone: Callable[[Scene], Rollouts]) -> Callable[[Scene], Plans]:
@@ -16,16 +19,22 @@ def proposer(imagine_alone: Callable[[Scene], Rollouts]) -> Callable[[Scene], Pl
 
 
 def proposals(scene: Scene, rollouts: Rollouts) -> Plans:
-    """The imagined ego's paths as plans (B, M), sorted by the probability of their mode."""
+    """The imagined ego's paths as plans (B, M), sorted by the probability of their mode.
+
+    The ego was imagined as a unicycle, so its actions follow from its poses: no step depends on the one before.
+    """
     order = torch.topk(rollouts.mode_logits, rollouts.mode_logits.shape[1], dim=1).indices
-    centre_m = _sorted(rollouts.position_m[:, 0, :, 0], order)
-    yaw_rad = _sorted(rollouts.yaw_rad[:, 0, :, 0, :, None], order)[..., 0]
-    heading = torch.stack([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
-    axle_m = centre_m - scene.ego_centre_m[:, None, None, None] * heading
-    speed_mps = ego_speed_mps(scene)[:, None].expand(order.shape)
-    pose = torch.zeros_like(axle_m[:, :, 0, :1]).expand(-1, -1, 3)
-    action = follow(pose, speed_mps, axle_m)
-    return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones_like(order, dtype=torch.bool))
+    ego = torch.cat([rollouts.position_m, rollouts.velocity_mps, rollouts.yaw_rad[..., None]], dim=-1)[:, 0, :, 0]
+    centre_m, velocity_mps, yaw_rad = _sorted(ego, order).split([2, 2, 1], dim=-1)
+    heading = torch.cat([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
+    pose = torch.cat([centre_m - scene.ego_centre_m[:, None, None, None] * heading, yaw_rad], dim=-1)
+    speed_mps = (velocity_mps * heading).sum(-1)
+    start_mps = ego_speed_mps(scene)[:, None, None].expand_as(speed_mps[..., :1])
+    accel_mps2 = torch.cat([start_mps, speed_mps], dim=-1).diff(dim=-1) / DT_S
+    turn_rad = wrap_angle(torch.cat([torch.zeros_like(start_mps), yaw_rad[..., 0]], dim=-1).diff(dim=-1))
+    curvature_per_m = torch.where(speed_mps > STILL_MPS, turn_rad / (speed_mps * DT_S).clamp(min=STILL_MPS * DT_S), 0.0)
+    action = torch.stack([accel_mps2, curvature_per_m], dim=-1)
+    return Plans(action, pose, speed_mps, valid=torch.ones_like(order, dtype=torch.bool))
 
 
 def _sorted(values: Tensor, order: Tensor) -> Tensor:

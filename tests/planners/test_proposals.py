@@ -6,9 +6,10 @@ import torch
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
+from drive_wm.kinematics import roll
 from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.proposals import proposals
-from drive_wm.scene import Scene
+from drive_wm.scene import Scene, ego_speed_mps
 
 
 def imagined(scene: Scene):
@@ -26,7 +27,15 @@ def test_proposals_follow_the_imagined_ego(crossroads_batch: Scene) -> None:
     centre_m = plans.pose[..., :2] + crossroads_batch.ego_centre_m[:, None, None, None] * heading
     for scene in range(3):
         order = rollouts.mode_logits[scene].argsort(descending=True)
-        assert_close(centre_m[scene], rollouts.position_m[scene, 0, order, 0], atol=0.05, rtol=0)
+        assert_close(centre_m[scene], rollouts.position_m[scene, 0, order, 0], atol=1e-4, rtol=0)
+
+
+def test_actions_drive_the_poses(crossroads_batch: Scene) -> None:
+    plans = proposals(crossroads_batch, imagined(crossroads_batch))
+    count = plans.valid.shape
+    pose, speed_mps = roll(torch.zeros(*count, 3), ego_speed_mps(crossroads_batch)[:, None].expand(count), plans.action)
+    assert_close(pose, plans.pose, atol=1e-3, rtol=0)
+    assert_close(speed_mps, plans.speed_mps, atol=1e-4, rtol=0)
 
 
 def test_the_likeliest_comes_first(crossroads_scene: Scene) -> None:
