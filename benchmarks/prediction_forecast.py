@@ -11,6 +11,7 @@ from torch import Tensor
 
 from drive_wm.benchmarks.mode_reduction import reduce_modes
 from drive_wm.benchmarks.prediction_official import SECONDS
+from drive_wm.benchmarks.prediction_tables import tokens
 from drive_wm.benchmarks.prediction_targets import Target
 from drive_wm.errors import InputError
 from drive_wm.geometry import transform
@@ -40,7 +41,7 @@ def baseline_forecast(named: type[Baseline], helper: PredictHelper) -> Forecast:
     model = named(SECONDS, helper)
 
     def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
-        return [model("_".join(tokens(log, target))) for target in targets]
+        return [model("_".join(tokens(log, target.agent, target.step))) for target in targets]
 
     return forecast
 
@@ -56,7 +57,7 @@ def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
             scenes, poses = zip(*(target_scene(builder, target) for target in some), strict=True)
             paths_m, likely = forecast_egos(model, cat(scenes), torch.stack(poses))
             found += [
-                Prediction(*tokens(log, target), np.round(path_m, _DECIMALS), p)
+                Prediction(*tokens(log, target.agent, target.step), np.round(path_m, _DECIMALS), p)
                 for target, path_m, p in zip(some, paths_m.numpy(), likely.numpy(), strict=True)
             ]
         return found
@@ -85,8 +86,3 @@ def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> t
     position_m, yaw_rad, spread_m = (x[:, 0, :, 0] for x in (imagined.position_m, imagined.yaw_rad, imagined.spread_m))
     paths_m, likely = reduce_modes(position_m, yaw_rad, spread_m, imagined.mode_logits.double().softmax(-1), MODES)
     return transform(global_from_ego[:, None], paths_m), likely
-
-
-def tokens(log: Log, target: Target) -> tuple[str, str]:
-    """Instance and sample token."""
-    return log.agents[target.agent], log.keyframes[target.step]

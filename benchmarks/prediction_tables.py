@@ -33,15 +33,16 @@ class LogTables:
         self._tables["log"][log.name] = {"location": log.location}
         self._tables["scene"][log.name] = {"log_token": log.name}
         micros = np.round(log.time_s * 1e6).astype(int).tolist()
-        for step, (token, timestamp) in enumerate(zip(log.keyframes, micros, strict=True)):
-            anns = [_token(log, a, step) for a in np.flatnonzero(log.valid[:, step])]
-            self._tables["sample"][token] = {"timestamp": timestamp, "scene_token": log.name, "anns": anns}
+        for step, timestamp in enumerate(micros):
+            anns = ["_".join(tokens(log, a, step)) for a in np.flatnonzero(log.valid[:, step])]
+            sample = {"timestamp": timestamp, "scene_token": log.name, "anns": anns}
+            self._tables["sample"][plain(log.keyframes[step])] = sample
         for agent in range(len(log.agents)):
             steps = np.flatnonzero(log.valid[agent]).tolist()
-            tokens = ["", *(_token(log, agent, step) for step in steps), ""]
+            own = ["", *("_".join(tokens(log, agent, step)) for step in steps), ""]
             for i, step in enumerate(steps):
-                links = {"prev": tokens[i], "token": tokens[i + 1], "next": tokens[i + 2]}
-                self._tables["sample_annotation"][tokens[i + 1]] = links | _annotation(log, agent, step)
+                links = {"prev": own[i], "token": own[i + 1], "next": own[i + 2]}
+                self._tables["sample_annotation"][own[i + 1]] = links | _annotation(log, agent, step)
 
 
 def helper_of(logs: Iterable[Log], dataroot: Path | None = None) -> PredictHelper:
@@ -49,15 +50,22 @@ def helper_of(logs: Iterable[Log], dataroot: Path | None = None) -> PredictHelpe
     return PredictHelper(LogTables(logs, dataroot))
 
 
-def _token(log: Log, agent: int, step: int) -> str:
-    return f"{log.agents[agent]}_{log.keyframes[step]}"
+def tokens(log: Log, agent: int, step: int) -> tuple[str, str]:
+    """Instance and sample token: nuScenes' own, and other sources' names as the devkit can take them."""
+    return plain(log.agents[agent]), plain(log.keyframes[step])
+
+
+def plain(name: str) -> str:
+    """A name without the underscore, at which the devkit takes instance and sample apart."""
+    return name.replace("_", "~")
 
 
 def _annotation(log: Log, agent: int, step: int) -> Record:
     half_rad = log.yaw_rad[agent, step] / 2
+    instance, sample = tokens(log, agent, step)
     return {
-        "instance_token": log.agents[agent],
-        "sample_token": log.keyframes[step],
+        "instance_token": instance,
+        "sample_token": sample,
         "category_name": log.categories[agent],
         "translation": [*log.position_m[agent, step].tolist(), 0.0],
         "rotation": [float(np.cos(half_rad)), 0.0, 0.0, float(np.sin(half_rad))],
