@@ -5,7 +5,7 @@ Each measurement runs in a process of its own, since a process remembers its pea
 
 import resource
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from time import perf_counter
@@ -24,12 +24,14 @@ Progress = Callable[[int, int, str], None]  # finished, of how many, which
 _MIB = 2**10 if sys.platform == "linux" else 2**20  # ru_maxrss counts KiB, on macOS bytes
 
 
-def bench_planning(samples: int = SAMPLES, progress: Progress = lambda *_: None) -> Iterator[dict[str, Any]]:
+def bench_planning(
+    samples: int = SAMPLES, protocols: Sequence[str] = PROTOCOLS, progress: Progress = lambda *_: None
+) -> Iterator[dict[str, Any]]:
     """One row per protocol: seconds for all n samples, peak_mib of the whole process, and start_mib, that before it scored."""
-    for done, protocol in enumerate(PROTOCOLS):
+    for done, protocol in enumerate(protocols):
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as alone:
             measured = alone.submit(_measure, protocol, samples).result()
-        progress(done + 1, len(PROTOCOLS), protocol)
+        progress(done + 1, len(protocols), protocol)
         yield {"metric": "planning", "protocol": protocol, "n": samples, "boxes_per_step": BOXES, **measured}
 
 

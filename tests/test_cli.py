@@ -105,6 +105,8 @@ MISTAKES = {  # what was typed: what the one message must say
     "evaluate planning --cache {tmp}/nowhere": "Run `drive-wm prepare",
     "evaluate planning --plans {tmp}/plans.json": "Pass --root",
     "evaluate planning": "Pass --plans",
+    "compare {tmp}/a.parquet {tmp}/b.parquet": "--rows",
+    "inspect {tmp}/a.parquet --sample x": "--rows",
     "export --weights {tmp}/nowhere --out {tmp}/bundle": "No weights at",
     "bench tick --bundle {tmp}/nowhere": "Make one with `drive-wm export",
 }

@@ -64,7 +64,7 @@ def test_averages_equal_the_golden_ones(protocol, names, golden):
 # The human drives ahead at 4 m/s; the plan is 5 m to the right of that. Boxes stand on the plan at 1 s and 2 s, and on the
 # human at 1 s. The second sample ends after 1.5 s.
 TRUTH = np.array([[(0.0, 2.0 * step) for step in range(1, 7)]] * 2)
-PLAN = TRUTH + (5.0, 0.0)  # noqa: RUF005
+PLAN = TRUTH + (5.0, 0.0)
 VALID = np.array([[True] * 6, [True] * 3 + [False] * 3])
 _NONE: list[list[float]] = []
 _AT_1S = [[0.0, 4.5, 2.0, 1.0, 0.0], [5.0, 4.5, 2.0, 1.0, 0.0]]

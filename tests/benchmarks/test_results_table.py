@@ -26,3 +26,12 @@ def test_table(tmp_path):
     first, second = footnotes.splitlines()
     assert first.startswith("`drive-wm a`, 20")
     assert second.startswith("`drive-wm b`, 20")
+
+
+def test_an_interval_stands_beside_its_figure(tmp_path):
+    row = {"planner": "ours", "collision_avg": 0.0123, "collision_avg_low": 0.005, "collision_avg_high": 0.02, "n": 3}
+    alone = {"planner": "one scene", "collision_avg": 0.5, "collision_avg_low": None, "collision_avg_high": None, "n": 1}
+    write_results(tmp_path / "a.json", [row, alone], seed=0, command="drive-wm a")
+    lines = markdown_table([tmp_path / "a.json"]).splitlines()
+    assert lines[0] == "| planner | collision avg, % | n |"
+    assert lines[2:4] == ["| ours | 1.23 (0.50–2.00) | 3 |", "| one scene | 50.00 | 1 |"]
