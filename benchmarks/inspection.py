@@ -112,7 +112,7 @@ def _footprint(axes: Axes, protocol: Protocol, path: Floats, valid: Bools, step:
 def _outline_cells(axes: Axes, protocol: Protocol, boxes: Floats, colour: str) -> None:
     """The corners of obstacles as rounded to cells."""
     if len(boxes):
-        _dotted(axes, _cells_m(protocol, GRIDS[protocol].polygons(boxes)), colour)
+        _dotted(axes, _cells_m(protocol, GRIDS[protocol].polygons(boxes).astype(float)), colour)
 
 
 def _cells_m(protocol: Protocol, column_row: Floats) -> Floats:
