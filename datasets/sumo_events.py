@@ -42,7 +42,8 @@ class Stage:
         if not self.kinds or not self.start_s <= time_s < self.end_s or time_s < self.next_s:
             return
         self.next_s = time_s + 0.5
-        kind = str(self.rng.choice(self.kinds))
+        # A chance to brake comes often, one to cut in seldom.
+        kind = self.kinds[int(self.rng.uniform() ** 2 * len(self.kinds))]
         subjects = [v for v in sumo.vehicle.getIDList() if sumo.vehicle.getTypeID(v).startswith("ego")]
         for subject in self.rng.permutation(subjects):
             actor = {"hard_brake": _brake, "cut_in": _cut_in}[kind](sumo, self.rng, str(subject))

@@ -32,6 +32,14 @@ def same_way(log: Log) -> Bools:
     return (np.abs(turn) < 0.3) & log.valid & (log.kind == VEHICLE)[:, None]
 
 
+def road_width_m(log: Log, step: int) -> float:
+    """How much drivable ground lies across the ego's axle, in one piece, within 20 m to each side."""
+    x, y, yaw = log.ego_pose[step]
+    left = 20.0 * np.array([-np.sin(yaw), np.cos(yaw)])
+    across = shapely.LineString([[x, y] - left, [x, y] + left]).intersection(log.map.drivable)
+    return max((part.length for part in shapely.get_parts(across) if part.distance(shapely.Point(x, y)) < 0.1), default=0.0)
+
+
 def turns_left(log: Log) -> bool:
     """The ego turns left by about a right angle while an oncoming vehicle is near."""
     yaw = np.unwrap(log.ego_pose[:, 2])
@@ -54,12 +62,12 @@ def circles(log: Log) -> bool:
 
 
 def merges(log: Log) -> bool:
-    """Ego and another vehicle come at an angle, on two roads; the other ends up close behind the ego, in its lane."""
+    """The ego comes on a road of one lane and ends on a wide one, with a vehicle of that road close behind it."""
     at = ahead_left_m(log)
-    turn = np.abs(np.angle(np.exp(1j * (log.yaw_rad - log.ego_pose[:, 2]))))
-    angled = (same_way(log) & (turn > 0.08) & (np.abs(at[..., 1]) > 2.5))[:, :6].all(axis=1)
+    beside = (same_way(log) & (np.abs(at[..., 1]) > 3.0))[:, :15].any(axis=1)
     behind = (same_way(log) & (np.abs(at[..., 1]) < 1.2) & (at[..., 0] < 0) & (at[..., 0] > -35.0))[:, 25:].any(axis=1)
-    return bool((angled & behind).any()) and _mean_speed(log) > 6.0
+    widths_m = road_width_m(log, 0), road_width_m(log, -1)
+    return widths_m[0] < 5.0 and widths_m[1] > 9.0 and bool((beside & behind).any()) and _mean_speed(log) > 6.0
 
 
 def crosses_ahead(log: Log) -> bool:

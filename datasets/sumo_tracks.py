@@ -72,9 +72,10 @@ def overlaps(traces: dict[str, Trace], boxes: dict[str, Floats], some: list[str]
     """Where two road users share ground: (some, others, steps / LOOK_STEPS); nobody does with themselves."""
     steps = max((t.first_step + len(t.front) for t in traces.values()), default=0)
     a, b = _dense(traces, boxes, some, steps), _dense(traces, boxes, others, steps)
-    a = a.map(lambda x: x[:, None])
-    shared = overlap(a, b).numpy()
-    shared[[i for i, id in enumerate(some) if id in others], [others.index(id) for id in some if id in others]] = False
+    shared = np.zeros((len(some), *b.yaw_rad.shape), bool)
+    for row, id in enumerate(some):  # one at a time: small tensors, no pool of threads
+        shared[row] = overlap(a[row : row + 1], b).numpy()
+        shared[row, [other == id for other in others]] = False
     return shared
 
 
