@@ -72,21 +72,22 @@ def _panel(axes: Axes, protocol: Protocol, row: dict[str, Any], paths: dict[str,
             _footprint(axes, protocol, path, valid, step, colour)
     if protocol in _HALF_METRE:
         _outline_cells(axes, protocol, boxes[hit], HIT)
-    axes.set_title(f"{row['time_s']:.1f} s: {_words(row)}", color=look.ink, fontsize=9.5, loc="left")
+    axes.set_title(f"{row['time_s']:.1f} s{_words(row)}", color=look.ink, fontsize=9.5, loc="left")
 
 
 _BOX = ("x_m", "y_m", "length_m", "width_m", "yaw_rad")
 
 
 def _words(row: dict[str, Any]) -> str:
-    category = {box["instance"]: box["category"] for box in row["boxes"]}
+    """What happened, in two lines that fit a panel."""
     if not row["valid"]:
-        return "past the end of the scene"
-    found = [f"plan hits {category[name]} {name[:8]}" for name in row["hit"][:1]]
+        return ": past the end of the scene\n"
+    kind = {box["instance"]: box["category"].rpartition(".")[2] for box in row["boxes"]}
+    found = [f"plan hits {kind[name]} {name[:8]}" for name in row["hit"][:1]]
     found += [f"and {len(row['hit']) - 1} more"] * (len(row["hit"]) > 1)
     found += ["human hits too" if row["collision"] else "human hits"] * row["truth_collision"]
     found += ["not counted"] * (not row["counted"])
-    return f"{', '.join(found) or 'no hit'}; L2 {row['l2_m']:.2f} m"
+    return f", L2 {row['l2_m']:.2f} m\n{', '.join(found) or 'no hit'}"
 
 
 def _frame(axes: Axes, shown: Floats, look: Look) -> None:

@@ -37,14 +37,16 @@ def test_a_panel_per_step_highlights_what_was_hit(protocol, rows):
     assert sum(len(row["hit"]) for row in steps) > 0
     assert all(axes.get_aspect() == 1 for axes in figure.axes)
     assert protocol in figure.get_suptitle()
-    assert [axes.get_title(loc="left").split(":")[0] for axes in figure.axes] == [f"{k / 2:.1f} s" for k in range(1, 7)]
+    assert [axes.get_title(loc="left").split(",")[0] for axes in figure.axes] == [f"{k / 2:.1f} s" for k in range(1, 7)]
     hit = next(axes for axes, row in zip(figure.axes, steps, strict=True) if row["hit"])
-    assert "plan hits vehicle.car agent 0" in hit.get_title(loc="left")
+    assert "plan hits car agent 0" in hit.get_title(loc="left")
 
 
 def test_steps_past_the_end_say_so(rows):
     figure = inspection_figure("uniad", read_sample(rows, "8")["uniad"], "left")
-    assert [axes.get_title(loc="left").endswith("past the end of the scene") for axes in figure.axes] == [False] + [True] * 5
+    assert [axes.get_title(loc="left").endswith(": past the end of the scene\n") for axes in figure.axes] == [False] + [
+        True
+    ] * 5
 
 
 def test_the_picture_is_written_where_told(rows, tmp_path, monkeypatch):
