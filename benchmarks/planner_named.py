@@ -33,7 +33,7 @@ def planner_named(name: str, weights: str) -> Planner:
     file, colon, function = name.rpartition(":")
     if not colon:
         raise InputError(
-            f"Unknown planner {name!r}; known: {', '.join(PLANNERS)}. Pass one of them, or your own as FILE.py:FUNCTION."
+            f"Unknown planner {name!r}; known: {', '.join(PLANNERS)}, log. Pass one of them, or your own as FILE.py:FUNCTION."
         )
     if not Path(file).is_file():
         raise FileNotFoundError(f"No file {file}, which --planner {name} names. Pass an existing one as FILE.py:FUNCTION.")

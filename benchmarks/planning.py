@@ -13,15 +13,16 @@ from drive_wm.benchmarks.planning_drive import DriveScores, score_drive
 from drive_wm.benchmarks.planning_input import checked_protocol
 from drive_wm.benchmarks.planning_scores import score_plans
 from drive_wm.benchmarks.planning_slices import slices_of
-from drive_wm.benchmarks.planning_table import Evaluation
+from drive_wm.benchmarks.planning_table import HUMAN, Evaluation
 from drive_wm.benchmarks.plans_file import PlansFile
 from drive_wm.errors import InputError
+from drive_wm.geometry import compose, inverse
 from drive_wm.log import Log
-from drive_wm.metrics.planning import PROTOCOLS, Protocol
+from drive_wm.metrics.planning import PROTOCOLS, STEPS, Protocol
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMAND_ORIGINS, Scene
 
-__all__ = ["evaluate_planning", "score_file", "score_planner", "score_plans"]
+__all__ = ["evaluate_planning", "score_file", "score_human", "score_planner", "score_plans"]
 
 Progress = Callable[[int, str], None]  # finished drives, name of the last
 
@@ -53,8 +54,8 @@ def score_planner(
 ) -> Evaluation:
     """Plan at every n-th keyframe, from the first on, and score it.
 
-    `drives` pairs each Log with its Scenes, one per keyframe planned at. `ego_status` says whether the planner reads the ego's speed or
-    history. Raises InputError where a drive has no ego or no sample enters a protocol.
+    `drives` pairs each Log with its Scenes, one per keyframe planned at. `ego_status`: whether the planner reads
+    the ego's speed or history. Raises InputError where a drive has no ego or no sample enters a protocol.
     """
     origins: set[str] = set()
     frames: set[int] = set()
@@ -69,6 +70,24 @@ def score_planner(
     scores = _score(planned(), protocols, legacy_index, progress, every)
     about = {"ego_status": ego_status, "command_origin": "+".join(sorted(origins)), "frames": max(frames)}
     return Evaluation(planner, about | _switches(legacy_index), scores)
+
+
+def score_human(
+    logs: Iterable[Log],
+    protocols: Sequence[str] = PROTOCOLS,
+    legacy_index: bool = False,
+    progress: Progress = lambda count, note: None,
+) -> Evaluation:
+    """Score what the human drove, the control of every other planner."""
+    scores = _score(((log, _driven_poses(log)) for log in logs), protocols, legacy_index, progress)
+    return Evaluation(HUMAN, {"ego_status": False, "command_origin": "none", "frames": 0} | _switches(legacy_index), scores)
+
+
+def _driven_poses(log: Log) -> Tensor:
+    """Rear-axle poses (S, 6, 3) that follow each keyframe, in the ego frame there; the last stays where the log ends."""
+    pose = torch.from_numpy(log.ego_pose)
+    after = torch.arange(len(pose))[:, None] + torch.arange(1, STEPS + 1)
+    return compose(inverse(pose)[:, None], pose[after.clamp(max=len(pose) - 1)])
 
 
 def score_file(

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from drive_wm.benchmarks.planner_named import planner_named
-from drive_wm.benchmarks.planning import score_file, score_planner
+from drive_wm.benchmarks.planning import score_file, score_human, score_planner
 from drive_wm.benchmarks.planning_input import checked_protocol
-from drive_wm.benchmarks.planning_table import Evaluation
+from drive_wm.benchmarks.planning_table import HUMAN, Evaluation
 from drive_wm.benchmarks.plans_file import read_plans
-from drive_wm.datasets.cache import Cache, open_cache
+from drive_wm.datasets.cache import Cache, open_caches
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.metrics.planning import PROTOCOLS
@@ -66,22 +66,32 @@ def run_file(plans: Path, drives: Drives, protocols: Sequence[str], legacy_index
 
 
 def run_planner(
-    caches: Sequence[Path], planner: str, weights: str, protocols: Sequence[str], legacy_index: bool, progress: Progress
+    caches: Sequence[Path],
+    planner: str,
+    weights: str,
+    protocols: Sequence[str],
+    legacy_index: bool,
+    progress: Progress,
+    only: Sequence[str] = (),
 ) -> Evaluation:
-    """Let a planner drive through prepared caches and score it."""
-    drives = _drives(caches)
+    """Let a planner drive through prepared caches, or some of their drives, and score it; "log" is the human."""
+    drives = _drives(caches, only)
+    count = len(drives)
+
+    def report(done: int, note: str) -> None:
+        progress(done, count, note)
+
+    if planner == HUMAN:
+        return score_human((cache.log(i) for cache, i in drives), protocols, legacy_index, report)
     plan = planner_named(planner, weights)
     scenes = ((cache.log(i), cache.scenes(i)[0]) for cache, i in drives)
-    count = len(drives)
-    return score_planner(
-        scenes, plan, planner, protocols, legacy_index=legacy_index, progress=lambda done, note: progress(done, count, note)
-    )
+    return score_planner(scenes, plan, planner, protocols, legacy_index=legacy_index, progress=report)
 
 
-def _drives(caches: Sequence[Path]) -> list[tuple[Cache, int]]:
+def _drives(caches: Sequence[Path], only: Sequence[str] = ()) -> list[tuple[Cache, int]]:
     if not caches:
         raise InputError(
             "Nothing to evaluate was given. Pass --plans with a model's plans and --root with your nuScenes folder, "
             "or --cache with a folder that `drive-wm prepare` wrote."
         )
-    return [(cache, i) for cache in map(open_cache, caches) for i in range(len(cache))]
+    return [(cache, i) for cache in open_caches(caches, only) for i in range(len(cache))]

@@ -13,6 +13,8 @@ from drive_wm.benchmarks.planning_slices import SLICES
 from drive_wm.errors import InputError
 from drive_wm.metrics.planning import Protocol
 
+HUMAN = "log"  # the planner who drove the log
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -48,13 +50,12 @@ class Evaluation:
         of_log = {"ego_status": False, "command_origin": "none", "frames": 0}
         number = np.unique(scene, return_inverse=True)[1]
         human = rows.of_human()
-        return [
-            {"planner": self.planner, "protocol": protocol, **self.about, **summary, **rows.intervals(number), **named},
-            {
-                "planner": "log", "protocol": protocol, **self.about, **of_log, **human.summary(), **human.intervals(number),
-                **named,
-            },
-        ]  # fmt: skip
+        own = {"planner": self.planner, "protocol": protocol, **self.about, **summary, **rows.intervals(number), **named}
+        control = {
+            "planner": HUMAN, "protocol": protocol, **self.about, **of_log, **human.summary(), **human.intervals(number),
+            **named,
+        }  # fmt: skip
+        return [control] if self.planner == HUMAN else [own, control]
 
 
 def _joined(drives: Sequence[DriveScores]) -> tuple[PlanRows, Ints]:

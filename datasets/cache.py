@@ -10,7 +10,6 @@ from datetime import UTC, datetime
 from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
-from typing import Self
 
 from drive_wm.datasets.engines import ENGINES
 from drive_wm.datasets.manifest import Manifest, Settings, need_same, read_manifest, settings_of
@@ -87,19 +86,6 @@ class Cache:
         """Number of scenes, the bound of `sample`."""
         return self.manifest.samples
 
-    def select(self, only: Sequence[str] = (), leave_out: Sequence[str] = ()) -> Self:
-        """The same cache with some drives only, or without some; raises InputError for a name that it does not hold."""
-        names = [shard.name for shard in self.manifest.shards]
-        for name in (*only, *leave_out):
-            if name not in names:
-                raise InputError(
-                    f"{self.path} holds no drive {name!r}; it holds {', '.join(names[:12])}{' ...' * (len(names) > 12)}."
-                )
-        kept = tuple(s for s in self.manifest.shards if (not only or s.name in only) and s.name not in leave_out)
-        if not kept:
-            raise InputError(f"No drive of {self.path} is left. Name fewer with --leave-out.")
-        return replace(self, manifest=self.manifest.model_copy(update={"shards": kept}))
-
     def log(self, i: int) -> Log:
         return read_drive(self.path, self.manifest.shards[i])
 
@@ -130,6 +116,24 @@ def open_cache(path: Path) -> Cache:
     for shard in manifest.shards:
         need_sizes(path, shard)
     return Cache(path, manifest)
+
+
+def open_caches(paths: Sequence[Path], only: Sequence[str] = (), leave_out: Sequence[str] = ()) -> list[Cache]:
+    """Open caches with some drives only, or without some; raises InputError for a drive that none holds."""
+    caches = [open_cache(path) for path in paths]
+    names = [shard.name for cache in caches for shard in cache.manifest.shards]
+    unknown = [name for name in (*only, *leave_out) if name not in names]
+    if unknown:
+        held = ", ".join(names[:12]) + ", ..." * (len(names) > 12)
+        raise InputError(f"{', '.join(map(str, paths))} hold no drive {', '.join(unknown)}; they hold {held}.")
+    kept = [tuple(s for s in c.manifest.shards if (not only or s.name in only) and s.name not in leave_out) for c in caches]
+    if not any(kept):
+        raise InputError(f"No drive of {', '.join(map(str, paths))} is left. Name fewer with --leave-out.")
+    return [
+        replace(cache, manifest=cache.manifest.model_copy(update={"shards": shards}))
+        for cache, shards in zip(caches, kept, strict=True)
+        if shards
+    ]
 
 
 def _unique(logs: Iterator[Log]) -> Iterator[Log]:

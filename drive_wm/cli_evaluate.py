@@ -24,9 +24,10 @@ FORECASTS = {
 def evaluate_planning(
     cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
     planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, or FILE.py:FUNCTION of your own.")
+        str, typer.Option(help="world_model, constant_velocity, log (the human), or FILE.py:FUNCTION of your own.")
     ] = "world_model",
     weights: Weights = "synthetic",
+    only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
     plans: Annotated[Path | None, typer.Option(help="Score this JSON file of any model's plans instead of a planner.")] = None,
     root: Annotated[Path | None, typer.Option(help="With --plans, instead of --cache: the nuScenes folder.")] = None,
     version: Version = "v1.0-trainval",
@@ -49,7 +50,7 @@ def evaluate_planning(
             drives = run.drives_named(root, version, split, cache or [])
             evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
         else:
-            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar)
+            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar, only or [])
     table = evaluation.table()
     show(
         "Open-loop planning: L2 in metres, shares of samples in collision",

@@ -13,7 +13,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drive_wm.checkpoint import Origin, load_weights, save_weights
 from drive_wm.config import Config, preset
-from drive_wm.datasets.cache import Cache, open_cache
+from drive_wm.datasets.cache import Cache, open_caches
 from drive_wm.errors import InputError
 from drive_wm.kinematics import follow, roll
 from drive_wm.losses import Losses, rollout_losses
@@ -198,18 +198,14 @@ def train(
 
 
 def _opened(paths: Sequence[Path], leave_out: Sequence[str], sizes: SceneConfig) -> list[Cache]:
-    caches = [open_cache(path) for path in paths]
+    caches = open_caches(paths, leave_out=leave_out)
     for cache in caches:
         if cache.manifest.config != sizes:
             raise InputError(
                 f"{cache.path} was prepared with {cache.manifest.config}, the model takes {sizes}. "
                 "Prepare again, or override model.scene.*."
             )
-    held = [{shard.name for shard in cache.manifest.shards} for cache in caches]
-    unknown = set(leave_out) - set().union(*held)
-    if unknown:
-        raise InputError(f"No cache holds {', '.join(sorted(unknown))}; correct --leave-out.")
-    return [cache.select(leave_out=sorted(names & set(leave_out))) for cache, names in zip(caches, held, strict=True)]
+    return caches
 
 
 def _origin(caches: Sequence[Cache], init: str | None, command: str) -> Origin:

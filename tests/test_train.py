@@ -81,7 +81,7 @@ def test_a_run_is_not_overwritten(trained: Path, cache: Path) -> None:
 
 MISTAKES = {  # keyword arguments, what the message must name
     "unknown drive": ({"leave_out": ["scene-9999"]}, "scene-9999"),
-    "nothing left": ({"leave_out": ["crossroads-0", "crossroads-1"]}, "No drive"),
+    "nothing left": ({"leave_out": ["crossroads-0", "crossroads-1"]}, "is left"),
     "other sizes": ({"overrides": ["train.epochs=1"]}, "agents"),
 }
 

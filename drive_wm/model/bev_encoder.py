@@ -66,16 +66,25 @@ def _covered(tracks: Tracks, step: int) -> Tensor:
 
 def sample(features: Tensor, points_m: Tensor) -> Tensor:
     """Bilinear samples (B, ..., D) of a feature map (B, D, Y, X) at points (B, ..., 2) in the ego frame, 0 outside."""
-    x = 2 * (points_m[..., 0] - X_RANGE_M[0]) / (X_RANGE_M[1] - X_RANGE_M[0]) - 1
-    y = 2 * (points_m[..., 1] - Y_RANGE_M[0]) / (Y_RANGE_M[1] - Y_RANGE_M[0]) - 1
-    batch = points_m.shape[0]
-    grid = torch.stack([x, y], dim=-1).reshape(batch, -1, 1, 2)
-    samples = functional.grid_sample(features, grid, align_corners=False)
-    return samples[..., 0].transpose(1, 2).reshape(*points_m.shape[:-1], features.shape[1])
+    x_m, y_m = points_m.flatten(1, -2).unbind(-1)
+    return sample_columns(features, x_m, y_m).transpose(1, 2).reshape(*points_m.shape[:-1], features.shape[1])
+
+
+def sample_columns(features: Tensor, x_m: Tensor, y_m: Tensor) -> Tensor:
+    """The same at points (B, N) each, with features ahead of points: (B, D, N)."""
+    x = 2 * (x_m - X_RANGE_M[0]) / (X_RANGE_M[1] - X_RANGE_M[0]) - 1
+    y = 2 * (y_m - Y_RANGE_M[0]) / (Y_RANGE_M[1] - Y_RANGE_M[0]) - 1
+    grid = torch.stack([x, y], dim=-1)[:, :, None]
+    return functional.grid_sample(features, grid, align_corners=False).squeeze(-1)
 
 
 def look_ahead(pose: Tensor, speed_mps: Tensor) -> Tensor:
     """Where an agent looks (..., 3, 2): at itself, and one and three seconds ahead at its speed, 4 m at least."""
-    ahead_m = torch.stack([torch.zeros_like(speed_mps), speed_mps + 4, 3 * speed_mps + 8], dim=-1)
+    ahead_m = torch.stack(looks_m(speed_mps), dim=-1)
     offset_m = torch.stack([ahead_m, torch.zeros_like(ahead_m)], dim=-1)
     return pose[..., None, :2] + rotate(offset_m, pose[..., None, 2])
+
+
+def looks_m(speed_mps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """How far ahead an agent looks."""
+    return torch.zeros_like(speed_mps), speed_mps + 4, 3 * speed_mps + 8

@@ -77,48 +77,48 @@ class Dynamics(nn.Module):
         grown_m2 = nn.functional.softplus(out[..., 2:] - 1).square()
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
-    def _senses(self, latent: Latent) -> Tensor:
-        """The agent's motion and the map where it looks, in its own frame: (B, K, M, A, F)."""
-        start = latent.context.start_pose[:, None, None]
-        yaw_rad = latent.pose[..., 2]
-        turn_rad = yaw_rad - start[..., 2]
-        speed_mps = (latent.velocity_mps.square().sum(-1) + 1e-6).sqrt()
-        features = (
-            rotate(latent.velocity_mps, -yaw_rad) / 10,
-            rotate(latent.pose[..., :2] - start[..., :2], -start[..., 2]) / 50,
-            torch.stack([turn_rad.cos(), turn_rad.sin()], dim=-1),
-            sample(latent.context.bev, look_ahead(latent.pose, speed_mps)).flatten(-2),
+    def _sense(self, latent: Latent) -> Tensor:
+        """`self.sense` of the agent's motion and the map where it looks, in its own frame: (B, K, M, A, D).
+
+        The sampled map stays as columns, each look with its part of the weights: no copy joins or turns them.
+        """
+        start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
+        x, y, yaw_rad = latent.pose.unbind(-1)
+        velocity_x, velocity_y = latent.velocity_mps.unbind(-1)
+        cos, sin = yaw_rad.cos(), yaw_rad.sin()
+        turn_rad = yaw_rad - start_rad
+        motion = torch.stack(
+            [
+                *(part / 10 for part in _turn_back(velocity_x, velocity_y, cos, sin)),
+                *(part / 50 for part in _turn_back(x - start_x, y - start_y, start_rad.cos(), start_rad.sin())),
+                turn_rad.cos(),
+                turn_rad.sin(),
+            ],
+            dim=-1,
         )
-        return torch.cat(features, dim=-1)
+        bev = latent.context.bev
+        own, *looks = self.sense.weight.split([STEP_FEATURES, *(3 * [bev.shape[1]])], dim=1)
+        sensed = functional.linear(motion, own, self.sense.bias).flatten(1, 3)
+        speed_mps = (velocity_x.square() + velocity_y.square() + 1e-6).sqrt()
+        for ahead_m, weight in zip(looks_m(speed_mps), looks, strict=True):
+            columns = sample_columns(bev, (x + ahead_m * cos).flatten(1), (y + ahead_m * sin).flatten(1))
+            sensed = sensed + columns.transpose(1, 2) @ weight.T
+        return sensed.reshape(latent.hidden.shape)
 
     def _hear_dense(self, hidden: Tensor, latent: Latent) -> Tensor:
-        nodes, index, edge_attr = self._edges(latent)
-        hidden = hidden.reshape(*nodes, -1)
-        valid = _per_group(latent.context.neighbours.valid, latent)
-        heard = self.relation.dense(hidden, take(self.relation.send(hidden), index), edge_attr, valid)
-        return heard.reshape(latent.hidden.shape)
-
-    def _hear_ragged(self, hidden: Tensor, latent: Latent) -> Tensor:
-        (groups, agents), index, edge_attr = self._edges(latent)
-        valid = _per_group(latent.context.neighbours.valid, latent)
-        start = torch.arange(groups, device=index.device)[:, None, None] * agents
-        receiver = torch.arange(agents, device=index.device)[:, None].expand_as(index) + start
-        edge_index = torch.stack([(index + start)[valid], receiver[valid]])
-        heard = self.relation(hidden.reshape(groups * agents, -1), edge_index, edge_attr[valid])
-        return heard.reshape(latent.hidden.shape)  # type: ignore[no-any-return]
-
-    def _edges(self, latent: Latent) -> tuple[tuple[int, int], Tensor, Tensor]:
-        """(G, A), neighbours (G, A, N) and edge features (G, A, N, F), where G counts batch, plans and modes."""
-        agents = latent.pose.shape[3]
-        pose = box_pose(latent).reshape(-1, agents, 3)
-        velocity = latent.velocity_mps.reshape(-1, agents, 2)
-        index = _per_group(latent.context.neighbours.index, latent)
-        seen = take(torch.cat([pose, velocity], dim=-1), index)
-        velocity_in_receiver = rotate(seen[..., 3:] - velocity[:, :, None], -pose[:, :, None, 2]) / 10
-        edge_attr = torch.cat([relative_features(pose[:, :, None], seen[..., :3]), velocity_in_receiver], dim=-1)
-        return (pose.shape[0], agents), index, edge_attr
-
-
+        """Neighbours come before agents, so that what an agent subtracts from its neighbours lies in one stretch."""
+        context = latent.context
+        groups, agents = latent.hidden.shape[1] * latent.hidden.shape[2], hidden.shape[3]
+        index = _per_group(context.neighbours.index, groups).transpose(1, 2)
+        absent = ~_per_group(context.neighbours.valid, groups).transpose(1, 2)
+        x, y, yaw_rad = box_pose(latent).reshape(-1, agents, 3).unbind(-1)
+        velocity_x, velocity_y = latent.velocity_mps.reshape(-1, agents, 2).unbind(-1)
+        cos, sin = yaw_rad.cos(), yaw_rad.sin()
+        none = torch.zeros_like(cos)
+        vectors = torch.stack([x, velocity_x, cos, y, velocity_y, sin], dim=-1)
+        own = torch.stack([x, velocity_x, none, y, velocity_y, none], dim=-1)
+        apart = take(vectors, index) - own[:, None]
+        across, along = apart.split(3, dim=-1)
 def box_pose(latent: Latent) -> Tensor:
     """Pose (B, K, M, A, 3) of the box centres."""
     return ahead(latent.pose, latent.context.centre_m[:, None, None])

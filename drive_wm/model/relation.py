@@ -9,6 +9,9 @@ from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
 
+ABSENT = -1e4  # far below any message, so that relu makes 0 of it
+
+
 class Relation(MessagePassing):  # type: ignore[misc]
     """Senders to receivers along one kind of edge; messages may be narrower than the nodes."""
 
@@ -40,9 +43,15 @@ class Relation(MessagePassing):  # type: ignore[misc]
 
         `heard_of` is `self.send(senders)` gathered by neighbour, so that each sender is projected once.
         """
-        heard = self.message(self.receive(receivers)[..., None, :], heard_of, edge_attr)
-        # A message is never negative: 0 for an absent sender leaves the maximum as it is, and 0 where there is none.
-        return self.out((heard * valid[..., None]).amax(dim=-2))  # type: ignore[no-any-return]
+        heard = torch.where(valid[..., None], heard_of + self.relate(edge_attr), ABSENT)
+        return self.strongest(receivers, heard.amax(dim=-2))
+
+    def strongest(self, receivers: Tensor, heard: Tensor) -> Tensor:
+        """What receivers (..., R, D) make of the greatest of W_s sender + W_e edge, ABSENT where nobody sends.
+
+        A sum with the receiver's own part and relu keep the order, so they may follow the maximum.
+        """
+        return self.out(torch.relu(self.receive(receivers) + heard))  # type: ignore[no-any-return]
 
 
 class Refine(nn.Module):

@@ -6,9 +6,11 @@ from math import pi
 import numpy as np
 import pytest
 
-from drive_wm.benchmarks.planning import score_plans
+from drive_wm.benchmarks.planning import score_human, score_planner, score_plans
 from drive_wm.errors import InputError
 from drive_wm.metrics.planning import PROTOCOLS
+from drive_wm.planners import constant_velocity
+from drive_wm.scene_at import scenes_of
 
 GOLDEN = {  # protocol: (its key in the golden file, the key of its hits after exclusion)
     "uniad": ("uniad", "obj_box_col"),
@@ -188,3 +190,14 @@ def test_bad_input_is_named(change, words):
     score_plans(**good)
     with pytest.raises(InputError, match=words):
         score_plans(**(good | change))
+
+
+def test_the_human_as_a_planner_is_the_control_row(crossroads_log) -> None:
+    """Scored like a planner, the human's own poses give what the control row of any planner says."""
+    drives = [(crossroads_log, scenes_of(crossroads_log)[0])]
+    control = [row for row in score_planner(drives, constant_velocity.plan, "any").table() if row["planner"] == "log"]
+    human = score_human(log for log, _ in drives).table()
+    assert {row["planner"] for row in human} == {"log"}
+    assert {row["l2_avg"] for row in human} == {0.0}
+    for row, expected in zip(human, control, strict=True):
+        assert row == pytest.approx(expected, abs=1e-9, nan_ok=True)

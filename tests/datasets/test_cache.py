@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from drive_wm.datasets import shards
-from drive_wm.datasets.cache import open_cache, write_cache
+from drive_wm.datasets.cache import open_cache, open_caches, write_cache
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
 from drive_wm.scene_at import scenes_of
@@ -62,11 +62,15 @@ def test_samples_count_through_all_drives(write, logs, tmp_path):
 
 def test_drives_can_be_left_out(write, logs, tmp_path):
     write(logs)
-    rest = open_cache(tmp_path / "cache").select(leave_out=["a"])
+    (rest,) = open_caches([tmp_path / "cache"], leave_out=["a"])
     assert (len(rest), rest.samples, rest.log(0).name) == (1, 3, "b")
     assert rest.sample(2)[1].ego_valid.tolist() == [[False] * CONFIG.future]
-    with pytest.raises(InputError, match="no drive 'c'; it holds a, b"):
-        open_cache(tmp_path / "cache").select(only=["c"])
+    (alone,) = open_caches([tmp_path / "cache"], only=["a"])
+    assert alone.log(0).name == "a"
+    with pytest.raises(InputError, match="no drive c; they hold a, b"):
+        open_caches([tmp_path / "cache"], only=["a", "c"])
+    with pytest.raises(InputError, match="is left"):
+        open_caches([tmp_path / "cache"], leave_out=["a", "b"])
 
 
 def test_a_second_run_does_nothing(write, logs, tmp_path):
