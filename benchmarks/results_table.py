@@ -6,9 +6,9 @@ from typing import Any
 
 from drive_wm.benchmarks.results_file import Results, read_results
 
-_SHARES = ("collision_", "truth_collision", "miss_rate_")  # stored as fractions, shown in percent
+_SHARES = ("collision_", "truth_collision", "miss_rate_", "off_road_")  # stored as fractions, shown in percent
 _HEADINGS = {"l2": "L2", "truth_collision": "human collides", "n": "n"}
-_HIDDEN = ("slice", "frames")
+_HIDDEN = ("slice", "frames", "off_road_note")
 
 
 def markdown_table(paths: Iterable[Path]) -> str:

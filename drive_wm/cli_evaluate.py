@@ -15,8 +15,8 @@ PLANNING = {  # column: how its values are written
     "collision_avg": ".2%", "truth_collision": ".2%", "n": "",
 }  # fmt: skip
 FORECASTS = {
-    "model": "", "targets": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".2%", "miss_rate_10": ".2%",
-    "min_fde_1": ".2f", "off_road_rate": ".2%", "n": "", "missing": "",
+    "model": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".1%", "miss_rate_10": ".1%", "min_fde_1": ".2f",
+    "off_road_rate": ".1%", "n": "", "missing": "",
 }  # fmt: skip
 
 
@@ -85,6 +85,8 @@ def evaluate_prediction(
 
     with progress("Forecasting") as bar:
         rows = run_prediction(cache, weights, baseline, root, split, submission, bar)
-    show("Forecasts over six seconds: metres, shares missed by 2 m", [row for row in rows if "slice" not in row], FORECASTS)
+    which = {"challenge": "official targets", "vehicles": "all moving vehicles"}[rows[0]["targets"]]
+    title = f"Forecasts of {which} over six seconds: metres, shares missed by 2 m"
+    show(title, [row for row in rows if "slice" not in row], FORECASTS)
     if json:
         write_results(json, rows, seed=None)
