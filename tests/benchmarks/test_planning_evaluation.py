@@ -78,7 +78,7 @@ def test_a_drive_that_cannot_be_evaluated_is_named(drive, scene):
 
     with pytest.raises(InputError, match="has no ego"):
         evaluate_planning([(replace(drive, has_ego=False), scene)], plan, "p")
-    with pytest.raises(InputError, match="10 keyframes and 4 scenes"):
+    with pytest.raises(InputError, match="4 scenes; needed: 10"):
         evaluate_planning([(drive, scene[:4])], plan, "p")
     with pytest.raises(InputError, match="No drive to evaluate"):
         evaluate_planning([], plan, "p")
