@@ -16,6 +16,7 @@ FRONT_SHARE = 0.19  # of the length lies ahead of the front axle
 STRIDE_STEPS = 3  # a pedestrian's heading is that of the way from 3 steps before to 3 steps after
 STANDING_MPS = 0.25
 LOOK_STEPS = 3  # overlaps are looked for this often
+LONGEST_M = 13.0  # no two boxes whose centres are this far apart overlap
 
 
 def wheeled(trace: Trace) -> Floats:
@@ -72,18 +73,24 @@ def overlaps(traces: dict[str, Trace], boxes: dict[str, Floats], some: list[str]
     """Where two road users share ground: (some, others, steps / LOOK_STEPS); nobody does with themselves."""
     steps = max((t.first_step + len(t.front) for t in traces.values()), default=0)
     a, b = _dense(traces, boxes, some, steps), _dense(traces, boxes, others, steps)
-    shared = np.zeros((len(some), *b.yaw_rad.shape), bool)
-    for row, id in enumerate(some):  # one at a time: small tensors, no pool of threads
-        shared[row] = overlap(a[row : row + 1], b).numpy()
-        shared[row, [other == id for other in others]] = False
+    apart_m = np.hypot(*np.moveaxis(a[:, None, :, :2] - b[None, :, :, :2], -1, 0))
+    shared = apart_m < LONGEST_M  # and no comparison with an absent one, which is not a number, holds
+    shared &= np.array([[id != other for other in others] for id in some], bool).reshape(len(some), len(others), 1)
+    row, column, step = np.nonzero(shared)
+    one = _boxes(a[row, step], np.array([traces[id].size_m for id in some]).reshape(-1, 2)[row])
+    other = _boxes(b[column, step], np.array([traces[id].size_m for id in others]).reshape(-1, 2)[column])
+    shared[row, column, step] = overlap(one, other).numpy()
     return shared
 
 
-def _dense(traces: dict[str, Trace], boxes: dict[str, Floats], ids: list[str], steps: int) -> Boxes:
-    """Boxes (A, T) every LOOK_STEPS steps; not a number, which overlaps nothing, where absent."""
+def _dense(traces: dict[str, Trace], boxes: dict[str, Floats], ids: list[str], steps: int) -> Floats:
+    """Box poses (A, T, 3) every LOOK_STEPS steps, not a number where absent."""
     poses = np.full((len(ids), steps, 3), np.nan)
     for row, id in enumerate(ids):
         poses[row, traces[id].first_step :][: len(boxes[id])] = boxes[id]
-    seen = torch.from_numpy(poses[:, ::LOOK_STEPS])
-    size_m = torch.tensor([traces[id].size_m for id in ids], dtype=torch.float64).reshape(-1, 1, 2)
-    return Boxes(seen[..., :2], seen[..., 2], size_m)
+    return poses[:, ::LOOK_STEPS]
+
+
+def _boxes(poses: Floats, size_m: Floats) -> Boxes:
+    seen = torch.from_numpy(poses)
+    return Boxes(seen[:, :2], seen[:, 2], torch.from_numpy(size_m))
