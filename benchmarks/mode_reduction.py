@@ -8,9 +8,9 @@ that lowers the expected distance to the nearest chosen one the most (greedy k-m
 import torch
 from torch import Tensor
 
-# Variants per mode: the middles of 5 equally likely slices along the heading times 3 across it; how far traffic gets is less
-# certain than which way it goes.
-ALONG, ACROSS = 5, 3
+# Variants per mode: the middles of 9 equally likely slices along the heading times 3 across it; how far traffic gets is less
+# certain than which way it goes. Fewer lose accuracy, more cost time and gain none.
+ALONG, ACROSS = 9, 3
 _BLOCK = 16  # targets at a time: what fits a processor's cache is quicker
 _TILT = 1e-6  # keeps equal shares in the order of choice
 
@@ -21,8 +21,8 @@ def reduce_modes(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: 
     Takes modes (S, M, T, 2), their headings (S, M, T), standard deviations along and across them (S, M, T, 2), and mode
     probabilities (S, M). The order of the modes does not matter.
     """
-    parts = zip(*(x.double().split(_BLOCK) for x in (position_m, yaw_rad, spread_m, likely)), strict=True)
-    chosen = [_reduce(*part, count) for part in parts]
+    blocks = zip(*(x.double().split(_BLOCK) for x in (position_m, yaw_rad, spread_m, likely)), strict=True)
+    chosen = [_reduce(path, yaw, spread, share, count) for path, yaw, spread, share in blocks]
     paths = torch.cat([path for path, _ in chosen]) if chosen else position_m.new_zeros(0, count, position_m.shape[2], 2)
     return paths, torch.cat([share for _, share in chosen]) if chosen else position_m.new_zeros(0, count)
 
