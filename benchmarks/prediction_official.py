@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from nuscenes.eval.prediction.compute_metrics import compute_metrics
 from nuscenes.eval.prediction.config import PredictionConfig
 from nuscenes.eval.prediction.metrics import Metric, MinADEK, MinFDEK, MissRateTopK, OffRoadRate, RowMean
@@ -69,7 +70,7 @@ class _OffRoadRate(OffRoadRate):  # type: ignore[misc]
         self._locations = locations
         super().__init__(helper, [RowMean()])
 
-    def load_drivable_area_masks(self, helper: PredictHelper) -> dict[str, np.ndarray]:
+    def load_drivable_area_masks(self, helper: PredictHelper) -> dict[str, NDArray[Any]]:
         maps = {name: NuScenesMap(helper.data.dataroot, map_name=name) for name in self._locations}
         return {name: one.get_map_mask(None, 0, ["drivable_area"], None)[0] for name, one in maps.items()}
 

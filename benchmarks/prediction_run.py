@@ -25,12 +25,11 @@ def run_prediction(
     `root` names the official targets of `split`, by default the caches' own; without it every moving vehicle is one.
     """
     named = known_baseline(baseline) if baseline else None
-    model = None if named else load_weights(weights)[0]
     opened = [open_cache(path) for path in caches]
     own = {cache.manifest.settings.split for cache in opened}
     official = split or (own.pop() if len(own) == 1 and own <= set(SPLITS) else None)
     asked = challenge([cache.log(i) for cache in opened for i in range(len(cache))], root, official if root else None)
-    forecast = baseline_forecast(named, asked.helper) if named else model_forecast(model)
+    forecast = baseline_forecast(named, asked.helper) if named else model_forecast(load_weights(weights)[0])
     found = forecast_targets(asked, forecast, progress)
     if submission:
         write_submission(submission, found)

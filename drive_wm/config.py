@@ -59,7 +59,7 @@ def preset(name: str, overrides: Sequence[str] = ()) -> Config:
 
 
 def _changed(config: Any, path: list[str], value: str, override: str) -> Any:
-    types = {f.name: f.type for f in fields(config)}
+    types: dict[str, Any] = {f.name: f.type for f in fields(config)}
     if path[0] not in types:
         raise InputError(f"{override!r}: there is no {path[0]!r}; known here: {', '.join(types)}.")
     current = getattr(config, path[0])

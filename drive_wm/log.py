@@ -3,6 +3,7 @@
 import json
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import shapely
@@ -130,7 +131,7 @@ _TEXT = (
 
 def write_log(log: Log, path: Path) -> None:
     """Store a Log as safetensors: arrays as they are, geometry as well-known binary, text in the header."""
-    arrays: dict[str, np.ndarray] = {}
+    arrays: dict[str, NDArray[Any]] = {}
     for owner, prefix in ((log, ""), (log.map, "map.")):
         for f in fields(owner):
             value = getattr(owner, f.name)
@@ -155,7 +156,7 @@ def read_log(path: Path) -> Log:
     try:
         with safe_open(path, framework="numpy") as file:
             text = json.loads((file.metadata() or {}).get("drive_wm_log", "{}"))
-            version = text.pop("version", None)
+            version = text.pop("version", None) if isinstance(text, dict) else text
             if version != LOG_VERSION:
                 raise InputError(
                     f"{path} holds log version {version}, this program reads {LOG_VERSION}. Run `drive-wm prepare` again."

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import lightning
 import torch
 from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
@@ -118,7 +120,7 @@ class Training(lightning.LightningModule):
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, batch_size=len(losses.joint))
         self.log(f"{stage}/loss", losses.total, prog_bar=True, batch_size=len(losses.joint))
 
-    def configure_optimizers(self) -> dict[str, object]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = torch.optim.AdamW(
             self.model.parameters(), lr=self.train_config.learning_rate, weight_decay=self.train_config.weight_decay
         )
@@ -170,7 +172,7 @@ def train(
     data, held_out = (Samples(opened, held_out, settings.stride) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
-    common = {"batch_size": settings.batch, "collate_fn": collate, "num_workers": settings.workers}
+    loader = partial(DataLoader[Batch], batch_size=settings.batch, collate_fn=collate, num_workers=settings.workers)
     trainer = lightning.Trainer(
         default_root_dir=out,
         max_epochs=settings.epochs,
@@ -185,8 +187,8 @@ def train(
     )
     trainer.fit(
         Training(config, model.train()),
-        DataLoader(data, sampler=EpochShuffle(len(data), settings.seed), **common),
-        DataLoader(held_out, **common) if len(held_out) else None,
+        loader(data, sampler=EpochShuffle(len(data), settings.seed)),
+        loader(held_out) if len(held_out) else None,
         ckpt_path=str(last) if resume and last.exists() else None,
         weights_only=True,
     )

@@ -1,9 +1,11 @@
 """A drive seen from another vehicle: the agent takes the ego's place, the ego joins the others."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from drive_wm.errors import InputError
 from drive_wm.log import VEHICLE, Floats, Log
@@ -22,7 +24,7 @@ def seen_from(log: Log, agent: int, steps: range) -> Log:
     others = np.arange(len(log.agents)) != agent
     centre_m = log.ego_centre_m / log.ego_size_m[0] * log.size_m[agent, steps[-1], 0]
 
-    def with_ego(values: np.ndarray, ego: np.ndarray) -> np.ndarray:
+    def with_ego(values: NDArray[Any], ego: NDArray[Any]) -> NDArray[Any]:
         return np.concatenate([values[others, at], np.broadcast_to(ego, (1, *values[:1, at].shape[1:]))])
 
     return replace(

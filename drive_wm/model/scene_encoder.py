@@ -1,7 +1,8 @@
 """Graph encoder: agents, lane pieces and map elements, each in its own frame, then rounds of relations between them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from torch import Tensor, nn
@@ -47,11 +48,11 @@ class SceneEncoder(nn.Module):
             "element": self.elements(element_features(scene, graph)),
         }
         hear = self._ragged(graph) if message_passing else self._dense(graph)
-        for relations, refine in zip(self.rounds, self.refine, strict=True):
+        for relations, refine in zip(_dicts(self.rounds), _dicts(self.refine), strict=True):
             change: Nodes = {}
             for name, relation in relations.items():
                 sender, _, receiver = edge_type(name)
-                heard = hear(relation, name, nodes[sender], nodes[receiver])
+                heard = hear(cast(Relation, relation), name, nodes[sender], nodes[receiver])
                 change[receiver] = change[receiver] + heard if receiver in change else heard
             nodes = nodes | {node: layer(nodes[node] + change[node]) for node, layer in refine.items()}
         return nodes["agent"] * graph.agent_valid[..., None]
@@ -77,6 +78,11 @@ class SceneEncoder(nn.Module):
             return torch.zeros_like(receivers).masked_scatter(receiver_valid[..., None], heard)
 
         return hear
+
+
+def _dicts(modules: nn.ModuleList) -> Iterator[nn.ModuleDict]:
+    """The entries of a ModuleList, whose type it does not keep."""
+    return (module for module in modules if isinstance(module, nn.ModuleDict))
 
 
 def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:

@@ -79,7 +79,7 @@ class WorldModel(nn.Module):
 
     def step(self, latent: Latent, action: Tensor | None) -> Latent:
         """Half a second later, after the ego's action (B, K, 2) accel_mps2, curvature_per_m; None: the ego acts by itself."""
-        return self.dynamics(latent, action, self.config.message_passing)  # type: ignore[no-any-return]
+        return self.dynamics(latent, action, self.config.message_passing)
 
     def decode(self, latent: Latent) -> Step:
         """What a latent says of the world."""
@@ -115,7 +115,7 @@ class WorldModel(nn.Module):
         """How likely each joint mode is (B, M), from all agents together and from the ego."""
         shown = valid[..., None].to(agents.dtype)
         mean = (agents * shown).sum(1) / shown.sum(1).clamp(min=1)
-        return self.rank(torch.cat([mean, agents[:, 0] * shown[:, 0]], dim=-1))  # type: ignore[no-any-return]
+        return self.rank(torch.cat([mean, agents[:, 0] * shown[:, 0]], dim=-1))
 
 
 def _per_plan(latent: Latent, plans: int) -> Latent:
