@@ -8,7 +8,7 @@ from drive_wm.benchmarks.prediction_evaluation import challenge, forecast_target
 from drive_wm.benchmarks.prediction_forecast import baseline_forecast, known_baseline, model_forecast
 from drive_wm.benchmarks.prediction_targets import SPLITS
 from drive_wm.checkpoint import load_weights
-from drive_wm.datasets.cache import open_cache
+from drive_wm.datasets.cache import open_caches
 
 
 def run_prediction(
@@ -18,14 +18,16 @@ def run_prediction(
     root: Path | None = None,
     split: str | None = None,
     submission: Path | None = None,
+    only: Sequence[str] = (),
     progress: Callable[[int, int, str], None] = lambda *_: None,
 ) -> list[dict[str, Any]]:
     """Rows of `score_submission`. The world model forecasts, or the baseline where one is named.
 
     `root` names the official targets of `split`, by default the caches' own; without it every moving vehicle is one.
+    `only` names the drives to take, all by default.
     """
     named = known_baseline(baseline) if baseline else None
-    opened = [open_cache(path) for path in caches]
+    opened = open_caches(caches, only)
     own = {cache.manifest.settings.split for cache in opened}
     official = split or (own.pop() if len(own) == 1 and own <= set(SPLITS) else None)
     asked = challenge([cache.log(i) for cache in opened for i in range(len(cache))], root, official if root else None)

@@ -76,6 +76,7 @@ def evaluate_prediction(
     split: Annotated[
         str | None, typer.Option(help="With --root: mini_train, mini_val, train, train_val or val; else the cache's.")
     ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
     submission: Annotated[Path | None, typer.Option(help="Write the challenge's submission JSON here.")] = None,
     json: Json = None,
 ) -> None:
@@ -84,7 +85,7 @@ def evaluate_prediction(
     from drive_wm.benchmarks.results_file import write_results
 
     with progress("Forecasting") as bar:
-        rows = run_prediction(cache, weights, baseline, root, split, submission, bar)
+        rows = run_prediction(cache, weights, baseline, root, split, submission, only or [], bar)
     which = {"challenge": "official targets", "vehicles": "all moving vehicles"}[rows[0]["targets"]]
     title = f"Forecasts of {which} over six seconds: metres, shares missed by 2 m"
     show(title, [row for row in rows if "slice" not in row], FORECASTS)

@@ -102,6 +102,7 @@ BAD = {  # name: (options, words of the message)
     "unknown baseline": (["--baseline", "kalman"], "No baseline 'kalman'"),
     "no weights": (["--weights", "nowhere.safetensors"], "No weights at nowhere.safetensors"),
     "no official targets": (["--baseline", "constant_velocity", "--root", "."], "prediction_scenes.json"),
+    "unknown drive": (["--baseline", "constant_velocity", "--only", "elsewhere"], "hold no drive elsewhere"),
     "unknown split": (["--baseline", "constant_velocity", "--root", ".", "--split", "test"], "No split 'test'"),
 }
 
