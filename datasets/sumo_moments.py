@@ -41,12 +41,15 @@ def road_width_m(log: Log, step: int) -> float:
 
 
 def turns_left(log: Log) -> bool:
-    """The ego turns left by about a right angle while an oncoming vehicle is near."""
-    yaw = np.unwrap(log.ego_pose[:, 2])
+    """The ego turns left by about a right angle; vehicles come the other way, on its left, before and while it turns."""
+    yaw, at = np.unwrap(log.ego_pose[:, 2]), ahead_left_m(log)
     oncoming = (np.cos(log.yaw_rad - yaw[0]) < -0.8) & log.valid & (log.kind == VEHICLE)[:, None]
-    turning = np.abs(yaw - (yaw[0] + yaw[-1]) / 2) < 0.6
-    near = np.linalg.norm(ahead_left_m(log), axis=-1) < 30.0
-    return 1.2 < yaw[-1] - yaw[0] < 2.0 and bool((oncoming & near & turning).any()) and _mean_speed(log) > 4.0
+    oncoming &= np.linalg.norm(at, axis=-1) < 40.0
+    still_straight = np.abs(yaw - yaw[0]) < 0.3
+    turning = ~still_straight & (np.abs(yaw - yaw[-1]) > 0.3)
+    side_m = at[..., 1][oncoming & still_straight]
+    met = side_m.size > 0 and side_m.min() > 0 and bool((oncoming & turning).any())
+    return 1.2 < yaw[-1] - yaw[0] < 2.0 and met and _mean_speed(log) > 4.0
 
 
 def circles(log: Log) -> bool:

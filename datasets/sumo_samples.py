@@ -18,6 +18,7 @@ from drive_wm.datasets.sumo_runs import choose_windows, run_sumo
 from drive_wm.log import Log, read_log, write_log
 
 NEAR_M, MAP_M = 45.0, 70.0  # samples keep less than other Logs
+MOST_AGENTS = 24
 MAX_BYTES = 100_000
 
 
@@ -32,7 +33,7 @@ class Sample:
 
 
 SAMPLES = {
-    "junction": Sample(signal_junction, 3, turns_left, "The ego turns left at traffic lights, across oncoming traffic"),
+    "junction": Sample(signal_junction, 8, turns_left, "The ego turns left at traffic lights, across oncoming traffic"),
     "roundabout": Sample(roundabout, 25, circles, "The ego enters a roundabout, drives around and leaves it"),
     "merge": Sample(merge, 7, merges, "The ego comes from a ramp and merges close before another vehicle"),
     "crossing_pedestrians": Sample(curve, 58, crosses_ahead, "The ego stops for pedestrians on a crossing, then drives on"),
@@ -67,9 +68,10 @@ def candidates(sample: Sample) -> Iterator[Log]:
 
 
 def slim(log: Log) -> Log:
-    """Fewer agents, less map, rounded positions."""
-    near = (np.linalg.norm(log.position_m - log.ego_pose[:, :2], axis=-1) < NEAR_M) & log.valid
-    kept = np.flatnonzero(near.any(axis=1))
+    """Only the agents that come nearest, less map, rounded positions."""
+    apart_m = np.linalg.norm(log.position_m - log.ego_pose[:, :2], axis=-1)
+    nearest_m = np.where(log.valid, apart_m, np.inf).min(axis=1)
+    kept = np.sort(np.argsort(nearest_m, kind="stable")[: min(MOST_AGENTS, int((nearest_m < NEAR_M).sum()))])
     return replace(
         log,
         agents=tuple(log.agents[i] for i in kept), categories=tuple(log.categories[i] for i in kept),
