@@ -4,13 +4,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
-from drive_wm.geometry import rotate
-from drive_wm.graph import RELATIVE_FEATURES, Neighbours, relative_features, take
-from drive_wm.kinematics import MAX_ACCEL_MPS2, MAX_BRAKE_MPS2, limit_action, point_mass, unicycle
+from drive_wm.graph import RELATIVE_FEATURES, Neighbours, take
+from drive_wm.kinematics import (
+    MAX_ACCEL_MPS2,
+    MAX_BRAKE_MPS2,
+    MAX_CURVATURE_PER_M,
+    arc,
+    max_curvature_per_m,
+    walk,
+)
 from drive_wm.log import PEDESTRIAN, STATIC
-from drive_wm.model.bev_encoder import look_ahead, sample
-from drive_wm.model.relation import Refine, Relation
+from drive_wm.model.bev_encoder import looks_m, sample_columns
+from drive_wm.model.relation import ABSENT, Refine, Relation
 from drive_wm.structs import TensorStruct
 
 MIN_SPREAD_M = 0.1
@@ -69,56 +76,90 @@ class Dynamics(nn.Module):
 
     def forward(self, latent: Latent, ego_action: Tensor | None, message_passing: bool) -> Latent:
         """ego_action: (B, K, 2) accel_mps2, curvature_per_m; without it the ego acts like any other agent."""
-        hidden = latent.hidden + self.sense(self._senses(latent))
+        # The bias apart: a product alone reads its transposed factor in place, where Linear would first turn it.
+        sensed = _senses(latent).transpose(1, 2) @ self.sense.weight.T
+        hidden = latent.hidden + self.sense.bias + sensed.reshape(latent.hidden.shape)
         heard = self._hear_ragged(hidden, latent) if message_passing else self._hear_dense(hidden, latent)
         hidden = self.norm(self.refine(hidden + heard))
         out = self.act(hidden)
         pose, velocity_mps = _move(latent, out[..., :2], ego_action)
-        grown_m2 = nn.functional.softplus(out[..., 2:] - 1).square()
+        grown_m2 = functional.softplus(out[..., 2:] - 1).square()
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
-    def _sense(self, latent: Latent) -> Tensor:
-        """`self.sense` of the agent's motion and the map where it looks, in its own frame: (B, K, M, A, D).
-
-        The sampled map stays as columns, each look with its part of the weights: no copy joins or turns them.
-        """
-        start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
-        x, y, yaw_rad = latent.pose.unbind(-1)
-        velocity_x, velocity_y = latent.velocity_mps.unbind(-1)
-        cos, sin = yaw_rad.cos(), yaw_rad.sin()
-        turn_rad = yaw_rad - start_rad
-        motion = torch.stack(
-            [
-                *(part / 10 for part in _turn_back(velocity_x, velocity_y, cos, sin)),
-                *(part / 50 for part in _turn_back(x - start_x, y - start_y, start_rad.cos(), start_rad.sin())),
-                turn_rad.cos(),
-                turn_rad.sin(),
-            ],
-            dim=-1,
-        )
-        bev = latent.context.bev
-        own, *looks = self.sense.weight.split([STEP_FEATURES, *(3 * [bev.shape[1]])], dim=1)
-        sensed = functional.linear(motion, own, self.sense.bias).flatten(1, 3)
-        speed_mps = (velocity_x.square() + velocity_y.square() + 1e-6).sqrt()
-        for ahead_m, weight in zip(looks_m(speed_mps), looks, strict=True):
-            columns = sample_columns(bev, (x + ahead_m * cos).flatten(1), (y + ahead_m * sin).flatten(1))
-            sensed = sensed + columns.transpose(1, 2) @ weight.T
-        return sensed.reshape(latent.hidden.shape)
-
     def _hear_dense(self, hidden: Tensor, latent: Latent) -> Tensor:
-        """Neighbours come before agents, so that what an agent subtracts from its neighbours lies in one stretch."""
-        context = latent.context
-        groups, agents = latent.hidden.shape[1] * latent.hidden.shape[2], hidden.shape[3]
-        index = _per_group(context.neighbours.index, groups).transpose(1, 2)
-        absent = ~_per_group(context.neighbours.valid, groups).transpose(1, 2)
-        x, y, yaw_rad = box_pose(latent).reshape(-1, agents, 3).unbind(-1)
-        velocity_x, velocity_y = latent.velocity_mps.reshape(-1, agents, 2).unbind(-1)
-        cos, sin = yaw_rad.cos(), yaw_rad.sin()
-        none = torch.zeros_like(cos)
-        vectors = torch.stack([x, velocity_x, cos, y, velocity_y, sin], dim=-1)
-        own = torch.stack([x, velocity_x, none, y, velocity_y, none], dim=-1)
-        apart = take(vectors, index) - own[:, None]
-        across, along = apart.split(3, dim=-1)
+        """Neighbours stand before agents: what is the same for all neighbours of an agent then adds in long stretches."""
+        index, absent = _by_neighbour(latent)
+        sent = take(self.relation.send(hidden).flatten(0, 2), index)
+        edges = torch.stack([*_edges(latent, index), absent])
+        weight = self.relation.relate.weight
+        weight = torch.cat([weight, torch.full_like(weight[:, :1], ABSENT)], dim=1)
+        related = functional.linear(edges.flatten(1).T, weight).reshape(sent.shape)
+        heard = (sent + related).amax(dim=1)
+        return self.relation.strongest(hidden, heard.reshape(*hidden.shape[:-1], -1))
+
+    def _hear_ragged(self, hidden: Tensor, latent: Latent) -> Tensor:
+        index, absent = _by_neighbour(latent)
+        groups, _, agents = index.shape
+        present = absent == 0
+        start = torch.arange(groups, device=index.device)[:, None, None] * agents
+        receiver = torch.arange(agents, device=index.device).expand_as(index) + start
+        edge_index = torch.stack([(index + start)[present], receiver[present]])
+        edge_attr = torch.stack([feature[present] for feature in _edges(latent, index)], dim=-1)
+        heard = self.relation(hidden.reshape(groups * agents, -1), edge_index, edge_attr)
+        return heard.reshape(latent.hidden.shape)  # type: ignore[no-any-return]
+
+
+# Below, a vector is two tensors and a set of features is stacked in front: numbers of one kind lie together, which
+# the processor adds and multiplies many times faster than pairs.
+
+
+def _senses(latent: Latent) -> Tensor:
+    """The agent's motion and the map where it looks, in its own frame: (B, F, K * M * A)."""
+    start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
+    x, y, yaw_rad = latent.pose.unbind(-1)
+    vx, vy = latent.velocity_mps.unbind(-1)
+    cos, sin = yaw_rad.cos(), yaw_rad.sin()
+    turn_rad = yaw_rad - start_rad
+    ahead, left = _turn_back(vx / 10, vy / 10, cos, sin)
+    moved = _turn_back((x - start_x) / 50, (y - start_y) / 50, start_rad.cos(), start_rad.sin())
+    motion = torch.stack([ahead, left, *moved, turn_rad.cos(), turn_rad.sin()], dim=1).flatten(2)
+    speed_mps = (vx * vx + vy * vy + 1e-6).sqrt()
+    points = [((x + m * cos).flatten(1), (y + m * sin).flatten(1)) for m in looks_m(speed_mps)]
+    return torch.cat([motion, *(sample_columns(latent.context.bev, *point) for point in points)], dim=1)
+
+
+def _by_neighbour(latent: Latent) -> tuple[Tensor, Tensor]:
+    """For every plan and mode, the neighbours (G, N, A), and 1 where there is none; G counts B, K and M."""
+    _, plans, modes, _, _ = latent.pose.shape
+
+    def repeat(values: Tensor) -> Tensor:
+        return values.transpose(1, 2)[:, None, None].expand(-1, plans, modes, -1, -1).flatten(0, 2)
+
+    neighbours = latent.context.neighbours
+    return repeat(neighbours.index), repeat(~neighbours.valid).to(latent.pose.dtype)
+
+
+def _edges(latent: Latent, index: Tensor) -> tuple[Tensor, ...]:
+    """`relative_features` and the relative velocity of each neighbour in its receiver's frame: seven of (G, N, A)."""
+    agents = latent.pose.shape[3]
+    x, y, yaw_rad = box_pose(latent).reshape(-1, agents, 3).unbind(-1)
+    vx, vy = latent.velocity_mps.reshape(-1, agents, 2).unbind(-1)
+    cos, sin = yaw_rad.cos(), yaw_rad.sin()
+    seen = take(torch.stack([x, y, vx, vy, cos, sin], dim=-1), index)
+    seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = seen.unbind(-1)
+    x, y, vx, vy, cos, sin = (own[:, None] for own in (x, y, vx, vy, cos, sin))
+    ahead_m, left_m = _turn_back(seen_x - x, seen_y - y, cos, sin)
+    distance_m = (ahead_m * ahead_m + left_m * left_m + 1e-4).sqrt()
+    offset = ahead_m / 10, left_m / 10, distance_m.log1p() / 2
+    velocity = _turn_back((seen_vx - vx) / 10, (seen_vy - vy) / 10, cos, sin)
+    return *offset, *_turn_back(seen_cos, seen_sin, cos, sin), *velocity
+
+
+def _turn_back(x: Tensor, y: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
+    """Vectors as seen in a frame whose x axis has this cosine and sine."""
+    return cos * x + sin * y, cos * y - sin * x
+
+
 def box_pose(latent: Latent) -> Tensor:
     """Pose (B, K, M, A, 3) of the box centres."""
     return ahead(latent.pose, latent.context.centre_m[:, None, None])
@@ -130,27 +171,25 @@ def ahead(pose: Tensor, distance_m: Tensor) -> Tensor:
     return torch.cat([pose[..., :2] + step, pose[..., 2:]], dim=-1)
 
 
-def _per_group(values: Tensor, latent: Latent) -> Tensor:
-    """Repeat (B, A, N) for every plan and mode: (B * K * M, A, N)."""
-    _, plans, modes, agents, _ = latent.pose.shape
-    repeated = values[:, None, None].expand(-1, plans, modes, -1, -1)
-    return repeated.reshape(-1, agents, values.shape[-1])
-
-
 def _move(latent: Latent, out: Tensor, ego_action: Tensor | None) -> tuple[Tensor, Tensor]:
     """Wheeled agents as unicycles, pedestrians as point masses, static ones not at all."""
     kind = latent.context.kind[:, None, None]
-    heading = torch.stack([latent.pose[..., 2].cos(), latent.pose[..., 2].sin()], dim=-1)
-    speed_mps = (latent.velocity_mps * heading).sum(-1).clamp(min=0.0)
-    middle = (MAX_ACCEL_MPS2 + MAX_BRAKE_MPS2) / 2
-    action = limit_action(torch.stack([middle * out[..., 0].tanh(), 0.25 * out[..., 1].tanh()], dim=-1), speed_mps)
+    x, y, yaw_rad = latent.pose.unbind(-1)
+    vx, vy = latent.velocity_mps.unbind(-1)
+    push, turn = out.tanh().unbind(-1)
+    speed_mps = (vx * yaw_rad.cos() + vy * yaw_rad.sin()).clamp(min=0.0)
+    accel_mps2 = ((MAX_ACCEL_MPS2 + MAX_BRAKE_MPS2) / 2 * push).clamp(max=MAX_ACCEL_MPS2)
+    bound_per_m = max_curvature_per_m(speed_mps)
+    curvature_per_m = torch.minimum(torch.maximum(MAX_CURVATURE_PER_M * turn, -bound_per_m), bound_per_m)
     if ego_action is not None:
-        ego = torch.arange(out.shape[3], device=out.device)[:, None] == 0
-        action = torch.where(ego, ego_action[:, :, None, None], action)
-    wheeled_pose, wheeled_mps = unicycle(latent.pose, speed_mps, action)
-    wheeled_heading = torch.stack([wheeled_pose[..., 2].cos(), wheeled_pose[..., 2].sin()], dim=-1)
-    walked_pose, walked_mps = point_mass(latent.pose, latent.velocity_mps, 3.0 * out.tanh())
-    walks, stays = (kind == PEDESTRIAN)[..., None], (kind == STATIC)[..., None]
-    pose = torch.where(stays, latent.pose, torch.where(walks, walked_pose, wheeled_pose))
-    velocity = torch.where(walks, walked_mps, wheeled_mps[..., None] * wheeled_heading)
-    return pose, torch.where(stays, 0.0, velocity)
+        ego = torch.arange(kind.shape[-1], device=kind.device) == 0
+        ego_accel, ego_curvature = ego_action[:, :, None, None].unbind(-1)
+        accel_mps2 = torch.where(ego, ego_accel, accel_mps2)
+        curvature_per_m = torch.where(ego, ego_curvature, curvature_per_m)
+    *driven, speed_mps = arc(x, y, yaw_rad, speed_mps, accel_mps2, curvature_per_m)
+    driven += [speed_mps * driven[2].cos(), speed_mps * driven[2].sin()]
+    walked = walk(x, y, yaw_rad, vx, vy, 3.0 * push, 3.0 * turn)
+    stayed = x, y, yaw_rad, torch.zeros_like(vx), torch.zeros_like(vy)
+    walks, stays = kind == PEDESTRIAN, kind == STATIC
+    moved = [torch.where(stays, s, torch.where(walks, w, d)) for s, w, d in zip(stayed, walked, driven, strict=True)]
+    return torch.stack(moved[:3], dim=-1), torch.stack(moved[3:], dim=-1)

@@ -8,7 +8,6 @@ import torch
 from torch import Tensor, nn
 from torch_geometric.nn import MessagePassing
 
-
 ABSENT = -1e4  # far below any message, so that relu makes 0 of it
 
 

@@ -93,13 +93,14 @@ class WorldModel(nn.Module):
 
         Without plans (K = 1) the ego is imagined like any other agent, for `steps` (default: the length of a Future).
         """
-        latent = _per_plan(self.encode(scene), plans.action.shape[1]) if plans else self.encode(scene)
+        latent = self.encode(scene)
         actions: tuple[Tensor | None, ...] = (
             plans.action.unbind(dim=2) if plans else (None,) * (steps or self.config.scene.future)
         )
         imagined = []
         for action in actions:
-            latent = self.step(latent, action)
+            # Until the first action plans do not differ: that step is thought through once, for all of them.
+            latent = _per_plan(self.step(latent, action), 1 if action is None else action.shape[1])
             imagined.append(self.decode(latent))
         return Rollouts(
             position_m=torch.stack([s.position_m for s in imagined], dim=4),
@@ -119,6 +120,6 @@ class WorldModel(nn.Module):
 
 
 def _per_plan(latent: Latent, plans: int) -> Latent:
-    """Give each of K plans its own copy of the start."""
-    start = {name: getattr(latent, name) for name in ("pose", "velocity_mps", "hidden", "variance_m2")}
-    return replace(latent, **{name: value.expand(-1, plans, -1, -1, -1) for name, value in start.items()})
+    """Give each of K plans its own copy of what they share."""
+    shared = {name: getattr(latent, name) for name in ("pose", "velocity_mps", "hidden", "variance_m2")}
+    return replace(latent, **{name: value.expand(-1, plans, -1, -1, -1) for name, value in shared.items()})
