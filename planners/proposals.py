@@ -30,11 +30,16 @@ def proposals(scene: Scene, rollouts: Rollouts) -> Plans:
     pose = torch.cat([centre_m - scene.ego_centre_m[:, None, None, None] * heading, yaw_rad], dim=-1)
     speed_mps = (velocity_mps * heading).sum(-1)
     start_mps = ego_speed_mps(scene)[:, None, None].expand_as(speed_mps[..., :1])
-    accel_mps2 = torch.cat([start_mps, speed_mps], dim=-1).diff(dim=-1) / DT_S
-    turn_rad = wrap_angle(torch.cat([torch.zeros_like(start_mps), yaw_rad[..., 0]], dim=-1).diff(dim=-1))
+    accel_mps2 = _change(start_mps, speed_mps) / DT_S
+    turn_rad = wrap_angle(_change(torch.zeros_like(start_mps), yaw_rad[..., 0]))
     curvature_per_m = torch.where(speed_mps > STILL_MPS, turn_rad / (speed_mps * DT_S).clamp(min=STILL_MPS * DT_S), 0.0)
     action = torch.stack([accel_mps2, curvature_per_m], dim=-1)
     return Plans(action, pose, speed_mps, valid=torch.ones_like(order, dtype=torch.bool))
+
+
+def _change(start: Tensor, values: Tensor) -> Tensor:
+    """From each value (B, M, T) to the next, beginning with start (B, M, 1)."""
+    return values - torch.cat([start, values[..., :-1]], dim=-1)
 
 
 def _sorted(values: Tensor, order: Tensor) -> Tensor:

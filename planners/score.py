@@ -103,7 +103,7 @@ def score(
         has_lanes=scene.has_lanes,
         has_route=scene.has_route,
         has_command=has_command,
-        has_human=torch.full_like(scene.has_lanes, human is not None),
+        has_human=torch.zeros_like(scene.has_lanes) if human is None else torch.ones_like(scene.has_lanes),
     )
 
 
