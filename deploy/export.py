@@ -62,9 +62,10 @@ def export(
     runtime = OnnxRuntime(data)
     inputs = [arrays_of(scene) for scene in scenes]
     expected = run_all(TorchRuntime(planner), inputs)
-    inputs = [{name: arrays[name] for name in runtime.inputs} for arrays in inputs]
     sha256 = hashlib.sha256(weights_path(weights).read_bytes()).hexdigest()
-    contract = contract_of(inputs[0], expected[0], weights, sha256, origin, lattice, score_weights, OPSET)
+    contract = contract_of(
+        {name: inputs[0][name] for name in runtime.inputs}, expected[0], weights, sha256, origin, lattice, score_weights, OPSET
+    )
     for number, (given, answer) in enumerate(zip(inputs, expected, strict=True)):
         check_arrays(contract.inputs, given, f"Golden scene {number}")
         check_arrays(contract.outputs, answer, f"Golden scene {number}")
