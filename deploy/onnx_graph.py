@@ -50,6 +50,7 @@ def lower(planner: nn.Module, inputs: Mapping[str, Tensor]) -> onnx.ModelProto:
             opset_version=OPSET,
             input_names=list(names),
             output_names=outputs,
+            do_constant_folding=False,
         )
     return folded(file.getvalue())
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
@@ -41,7 +42,7 @@ Report = Callable[[int, int, str], None]  # done, of how many, what comes next
 def run(out: Path, report: Report) -> Path:
     """Write planning.json, bundle/ and report.html to `out`; returns the report's path."""
     # Tracing the planner takes one core half a minute: the other plans and draws meanwhile.
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
+    with one_thread(), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
         exporting = beside.submit(export, WEIGHTS, out / "bundle")
         model, origin = load_weights(WEIGHTS)
         logs = sample_logs()
@@ -69,6 +70,17 @@ def run(out: Path, report: Report) -> Path:
     )
     report(len(logs) + 2, len(logs) + 2, "done")
     return page
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Keep torch to one core, for the time that another process needs the other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 @dataclass(frozen=True)
