@@ -41,6 +41,7 @@ def lower(planner: nn.Module, inputs: Mapping[str, Tensor]) -> onnx.ModelProto:
         # Sizes become constants, as a static graph needs; and torch would rather export in the slow way.
         warnings.simplefilter("ignore", torch.jit.TracerWarning)
         warnings.simplefilter("ignore", DeprecationWarning)
+        warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # ONNX Runtime folds what torch does not
         outputs = list(planner(inputs))
         torch.onnx.export(
             _Positional(planner, names),

@@ -60,7 +60,9 @@ def _lane_layers(quads: Floats, direction: Floats) -> dict[str, Floats]:
     weight = np.concatenate([np.ones((near.sum(), 1)), direction[near]], axis=1)
     total, cos, sin = coverage(_quad_edges(quads[near]), np.repeat(weight, 4, axis=0))
     share = np.maximum(total, 1.0)
-    return {"lane": np.clip(total, 0, 1), "lane_cos": cos / share, "lane_sin": sin / share}
+    # Clipped, since the quads of a bend sharper than the strip is wide fold over and cover less than nothing.
+    cos, sin = (np.clip(part / share, -1, 1) for part in (cos, sin))
+    return {"lane": np.clip(total, 0, 1), "lane_cos": cos, "lane_sin": sin}
 
 
 def area_edges(areas: shapely.MultiPolygon) -> Floats:

@@ -170,3 +170,11 @@ def test_a_small_motion_changes_little(crossroads_log: Log, shift):
     other_raster, other_edge_m = draw(shapes, pose + shift)
     assert np.abs(edge_m - other_edge_m).max() < 1e-3 + 1e-5
     assert np.abs(raster - other_raster).max() < 5e-3
+
+
+def test_headings_stay_within_one_where_a_lane_turns_sharper_than_its_width() -> None:
+    """A circle of 0.5 m folds the quads of a 3 m strip over themselves, and folded quads cover less than nothing."""
+    angles = np.linspace(0, 4 * pi, 60)
+    circle = np.stack([8 + 0.5 * np.cos(angles), 0.5 * np.sin(angles)], axis=-1)
+    raster, _ = draw(map_shapes(replace(empty_map(), lanes=shapely.MultiLineString([circle]))), HERE)
+    assert np.abs(raster).max() == 1
