@@ -1,11 +1,12 @@
 """The whole planner as one module of flat tensors: what is exported, and what every runtime must equal."""
 
 from collections.abc import Mapping
+from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from drive_wm.model.world_model import WorldModel
+from drive_wm.model.world_model import REACTING, WorldModel
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.planners.proposals import proposer
 from drive_wm.planners.score import Weights, total
@@ -30,7 +31,9 @@ class PlannerGraph(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         scene = from_tensors(Scene, {k: v.long() if v.dtype == torch.int32 else v for k, v in inputs.items()})
-        decision = decide(scene, self.model.imagine, self.lattice, self.weights, proposer(self.model.imagine))
+        decision = decide(
+            scene, partial(self.model.imagine, reacting=REACTING), self.lattice, self.weights, proposer(self.model.imagine)
+        )
         pose = decision.trajectory.pose
         yaw_rad = pose[..., 2]
         scores = total(decision.scores, self.weights) / self.weights.collision

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ from drive_wm.datasets.sumo_samples import sample_logs
 from drive_wm.deploy.bench import bench_tick
 from drive_wm.deploy.export import ExportReport, export
 from drive_wm.log import Log
-from drive_wm.model.world_model import WorldModel
+from drive_wm.model.world_model import REACTING, WorldModel
 from drive_wm.planners import constant_velocity
 from drive_wm.planners.proposals import proposer
 from drive_wm.planners.world_model import Decision, decide
@@ -101,7 +102,7 @@ def planned(log: Log, model: WorldModel) -> Drive:
 
 def decided(scene: Scene, model: WorldModel) -> Decision:
     with torch.inference_mode():
-        return decide(scene, model.imagine, propose=proposer(model.imagine))
+        return decide(scene, partial(model.imagine, reacting=REACTING), propose=proposer(model.imagine))
 
 
 def planning_rows(drives: Sequence[Drive]) -> list[dict[str, object]]:

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from drive_wm.graph import RELATIVE_FEATURES, Neighbours, take
+from drive_wm.graph import RELATIVE_FEATURES, Neighbours
 from drive_wm.kinematics import (
     MAX_ACCEL_MPS2,
     MAX_BRAKE_MPS2,
@@ -57,6 +57,9 @@ class Latent(TensorStruct):
     context: Context
 
 
+Spoken = tuple[Tensor, Latent]  # what agents tell others: hidden states (B, K, M, A, D), and where they are
+
+
 class Dynamics(nn.Module):
     """Latent at t and the ego's action -> Latent at t + dt.
 
@@ -74,38 +77,48 @@ class Dynamics(nn.Module):
         nn.init.normal_(self.act.weight, std=0.01)  # starts near constant velocity and heading
         nn.init.zeros_(self.act.bias)
 
-    def forward(self, latent: Latent, ego_action: Tensor | None, message_passing: bool) -> Latent:
-        """ego_action: (B, K, 2) accel_mps2, curvature_per_m; without it the ego acts like any other agent."""
-        # The bias apart: a product alone reads its transposed factor in place, where Linear would first turn it.
-        sensed = _senses(latent).transpose(1, 2) @ self.sense.weight.T
-        hidden = latent.hidden + self.sense.bias + sensed.reshape(latent.hidden.shape)
-        heard = self._hear_ragged(hidden, latent) if message_passing else self._hear_dense(hidden, latent)
-        hidden = self.norm(self.refine(hidden + heard))
+    def forward(self, latent: Latent, ego_action: Tensor | None, message_passing: bool, crowd: Latent | None = None) -> Latent:
+        """ego_action: (B, K, 2) accel_mps2, curvature_per_m; without it the ego acts like any other agent.
+
+        Agents that `latent` leaves out are heard from `crowd` (K = 1), which holds all agents at the same t.
+        """
+        hidden = self._aware(latent)
+        spoken = (self._aware(crowd), crowd) if crowd else None
+        hear = self._hear_ragged if message_passing else self._hear_dense
+        hidden = self.norm(self.refine(hidden + hear((hidden, latent), spoken)))
         out = self.act(hidden)
         pose, velocity_mps = _move(latent, out[..., :2], ego_action)
         grown_m2 = functional.softplus(out[..., 2:] - 1).square()
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
-    def _hear_dense(self, hidden: Tensor, latent: Latent) -> Tensor:
+    def _aware(self, latent: Latent) -> Tensor:
+        """Hidden state (B, K, M, A, D) after a look at the own motion and the map."""
+        own, map_ahead = self.sense.weight.split([STEP_FEATURES, self.sense.in_features - STEP_FEATURES], dim=1)
+        # The bias is the weight of the last motion feature, a constant 1; a product by columns reads them as they lie.
+        weight = torch.cat([own, self.sense.bias[:, None], map_ahead], dim=1)
+        sensed = _senses(latent).transpose(1, 2) @ weight.T
+        return latent.hidden + sensed.reshape(latent.hidden.shape)
+
+    def _hear_dense(self, here: Spoken, there: Spoken | None) -> Tensor:
         """Neighbours stand before agents: what is the same for all neighbours of an agent then adds in long stretches."""
-        index, absent = _by_neighbour(latent)
-        sent = take(self.relation.send(hidden).flatten(0, 2), index)
-        edges = torch.stack([*_edges(latent, index), absent])
+        hidden, latent = here
+        rows, absent = _by_neighbour(latent, there[1] if there else None)
+        sent = torch.cat([self.relation.send(side[0]).flatten(0, 3) for side in (here, there) if side])
+        features = torch.stack([*_edges(here, there, rows), absent]).flatten(1)
         weight = self.relation.relate.weight
         weight = torch.cat([weight, torch.full_like(weight[:, :1], ABSENT)], dim=1)
-        related = functional.linear(edges.flatten(1).T, weight).reshape(sent.shape)
-        heard = (sent + related).amax(dim=1)
-        return self.relation.strongest(hidden, heard.reshape(*hidden.shape[:-1], -1))
+        heard = torch.addmm(sent.index_select(0, rows.flatten()), features.T, weight.T)
+        return self.relation.strongest(hidden, heard.reshape(*rows.shape, -1).amax(1).reshape(*hidden.shape[:-1], -1))
 
-    def _hear_ragged(self, hidden: Tensor, latent: Latent) -> Tensor:
-        index, absent = _by_neighbour(latent)
-        groups, _, agents = index.shape
+    def _hear_ragged(self, here: Spoken, there: Spoken | None) -> Tensor:
+        hidden, latent = here
+        rows, absent = _by_neighbour(latent, there[1] if there else None)
         present = absent == 0
-        start = torch.arange(groups, device=index.device)[:, None, None] * agents
-        receiver = torch.arange(agents, device=index.device).expand_as(index) + start
-        edge_index = torch.stack([(index + start)[present], receiver[present]])
-        edge_attr = torch.stack([feature[present] for feature in _edges(latent, index)], dim=-1)
-        heard = self.relation(hidden.reshape(groups * agents, -1), edge_index, edge_attr)
+        senders = torch.cat([side[0].flatten(0, 3) for side in (here, there) if side])
+        receivers = hidden.flatten(0, 3)
+        receiver = torch.arange(receivers.shape[0], device=rows.device).reshape(rows.shape[0], 1, -1).expand_as(rows)
+        edge_attr = torch.stack([feature[present] for feature in _edges(here, there, rows)], dim=-1)
+        heard = self.relation((senders, receivers), torch.stack([rows[present], receiver[present]]), edge_attr)
         return heard.reshape(latent.hidden.shape)  # type: ignore[no-any-return]
 
 
@@ -114,45 +127,55 @@ class Dynamics(nn.Module):
 
 
 def _senses(latent: Latent) -> Tensor:
-    """The agent's motion and the map where it looks, in its own frame: (B, F, K * M * A)."""
+    """The agent's motion in its own frame, a 1, and the map where it looks: (B, F, K * M * A)."""
     start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
     x, y, yaw_rad = latent.pose.unbind(-1)
     vx, vy = latent.velocity_mps.unbind(-1)
     cos, sin = yaw_rad.cos(), yaw_rad.sin()
     turn_rad = yaw_rad - start_rad
-    ahead, left = _turn_back(vx / 10, vy / 10, cos, sin)
+    velocity = _turn_back(vx / 10, vy / 10, cos, sin)
     moved = _turn_back((x - start_x) / 50, (y - start_y) / 50, start_rad.cos(), start_rad.sin())
-    motion = torch.stack([ahead, left, *moved, turn_rad.cos(), turn_rad.sin()], dim=1).flatten(2)
+    motion = torch.stack([*velocity, *moved, turn_rad.cos(), turn_rad.sin(), torch.ones_like(x)], dim=1).flatten(2)
     speed_mps = (vx * vx + vy * vy + 1e-6).sqrt()
     points = [((x + m * cos).flatten(1), (y + m * sin).flatten(1)) for m in looks_m(speed_mps)]
     return torch.cat([motion, *(sample_columns(latent.context.bev, *point) for point in points)], dim=1)
 
 
-def _by_neighbour(latent: Latent) -> tuple[Tensor, Tensor]:
-    """For every plan and mode, the neighbours (G, N, A), and 1 where there is none; G counts B, K and M."""
-    _, plans, modes, _, _ = latent.pose.shape
-
-    def repeat(values: Tensor) -> Tensor:
-        return values.transpose(1, 2)[:, None, None].expand(-1, plans, modes, -1, -1).flatten(0, 2)
-
+def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]:
+    """Rows (G, N, A) of the neighbours among all agents of all plans and modes, then those of the crowd; and 1 where there
+    is none. G counts B, K and M."""
+    batch, plans, modes, agents, _ = latent.pose.shape
     neighbours = latent.context.neighbours
-    return repeat(neighbours.index), repeat(~neighbours.valid).to(latent.pose.dtype)
+    index = neighbours.index.transpose(1, 2)[:, None, None]
+    group = torch.arange(batch * plans * modes, device=index.device).reshape(batch, plans, modes, 1, 1)
+    rows = index + group * agents
+    if crowd:
+        everyone = crowd.pose.shape[3]
+        shared = torch.arange(batch * modes, device=index.device).reshape(batch, 1, modes, 1, 1) * everyone
+        rows = torch.where(index < agents, rows, index + shared + group.numel() * agents)
+    absent = (~neighbours.valid).transpose(1, 2)[:, None, None].expand_as(rows)
+    return rows.flatten(0, 2), absent.flatten(0, 2).to(latent.pose.dtype)
 
 
-def _edges(latent: Latent, index: Tensor) -> tuple[Tensor, ...]:
+def _edges(here: Spoken, there: Spoken | None, rows: Tensor) -> tuple[Tensor, ...]:
     """`relative_features` and the relative velocity of each neighbour in its receiver's frame: seven of (G, N, A)."""
-    agents = latent.pose.shape[3]
-    x, y, yaw_rad = box_pose(latent).reshape(-1, agents, 3).unbind(-1)
-    vx, vy = latent.velocity_mps.reshape(-1, agents, 2).unbind(-1)
-    cos, sin = yaw_rad.cos(), yaw_rad.sin()
-    seen = take(torch.stack([x, y, vx, vy, cos, sin], dim=-1), index)
-    seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = seen.unbind(-1)
-    x, y, vx, vy, cos, sin = (own[:, None] for own in (x, y, vx, vy, cos, sin))
+    own = _body(here[1])
+    bodies = torch.cat([own, _body(there[1])]) if there else own
+    seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = (
+        bodies.index_select(0, rows.flatten()).reshape(*rows.shape, 6).unbind(-1)
+    )
+    x, y, vx, vy, cos, sin = own.reshape(rows.shape[0], 1, rows.shape[2], 6).unbind(-1)
     ahead_m, left_m = _turn_back(seen_x - x, seen_y - y, cos, sin)
     distance_m = (ahead_m * ahead_m + left_m * left_m + 1e-4).sqrt()
     offset = ahead_m / 10, left_m / 10, distance_m.log1p() / 2
     velocity = _turn_back((seen_vx - vx) / 10, (seen_vy - vy) / 10, cos, sin)
     return *offset, *_turn_back(seen_cos, seen_sin, cos, sin), *velocity
+
+
+def _body(latent: Latent) -> Tensor:
+    """Where every box stands, how it moves, cosine and sine of its yaw: (B * K * M * A, 6)."""
+    x, y, yaw_rad = box_pose(latent).unbind(-1)
+    return torch.stack([x, y, *latent.velocity_mps.unbind(-1), yaw_rad.cos(), yaw_rad.sin()], dim=-1).flatten(0, 3)
 
 
 def _turn_back(x: Tensor, y: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from drive_wm.graph import nearest_others, scene_graph
+from drive_wm.graph import Neighbours, nearest_others, scene_graph
 from drive_wm.model.bev_encoder import BevConfig, BevEncoder
 from drive_wm.model.dynamics import MIN_SPREAD_M, Context, Dynamics, DynamicsConfig, Latent, ahead, box_pose
 from drive_wm.model.relation import Refine
@@ -13,6 +13,9 @@ from drive_wm.model.scene_encoder import EncoderConfig, SceneEncoder
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.structs import TensorStruct
+
+REACTING = 16  # what planners ask for: the ego and the 15 agents nearest to it answer to each plan
+STATES = ("pose", "velocity_mps", "hidden", "variance_m2")
 
 
 @dataclass(frozen=True)
@@ -77,9 +80,12 @@ class WorldModel(nn.Module):
             context=context,
         )
 
-    def step(self, latent: Latent, action: Tensor | None) -> Latent:
-        """Half a second later, after the ego's action (B, K, 2) accel_mps2, curvature_per_m; None: the ego acts by itself."""
-        return self.dynamics(latent, action, self.config.message_passing)
+    def step(self, latent: Latent, action: Tensor | None, crowd: Latent | None = None) -> Latent:
+        """Half a second later, after the ego's action (B, K, 2) accel_mps2, curvature_per_m; None: the ego acts by itself.
+
+        A latent of the first agents alone hears the others from `crowd`, which holds all of them at the same t.
+        """
+        return self.dynamics(latent, action, self.config.message_passing, crowd)  # type: ignore[no-any-return]
 
     def decode(self, latent: Latent) -> Step:
         """What a latent says of the world."""
@@ -88,28 +94,46 @@ class WorldModel(nn.Module):
         spread_m = latent.variance_m2.sqrt() * shown
         return Step(box[..., :2], box[..., 2], latent.velocity_mps * shown, spread_m, latent.context.mode_logits)
 
-    def imagine(self, scene: Scene, plans: Plans | None = None, steps: int | None = None) -> Rollouts:
+    def imagine(
+        self, scene: Scene, plans: Plans | None = None, steps: int | None = None, reacting: int | None = None
+    ) -> Rollouts:
         """Roll the scene forward once per plan and mode.
 
         Without plans (K = 1) the ego is imagined like any other agent, for `steps` (default: the length of a Future).
+        With `reacting` only the ego and the agents nearest to it, as the Scene orders them, answer to each plan; the
+        others are imagined once, beside an ego that acts by itself.
         """
         latent = self.encode(scene)
-        actions: tuple[Tensor | None, ...] = (
-            plans.action.unbind(dim=2) if plans else (None,) * (steps or self.config.scene.future)
-        )
-        imagined = []
-        for action in actions:
+        if plans is None:
+            return self._rollouts(self._alone(latent, steps or self.config.scene.future)[1:])
+        everyone = scene.tracks.kind.shape[1]
+        few = min(reacting or everyone, everyone)
+        crowds = self._alone(latent, plans.action.shape[2]) if few < everyone else []
+        latent, imagined = _first(latent, few), []
+        for t, action in enumerate(plans.action.unbind(dim=2)):
             # Until the first action plans do not differ: that step is thought through once, for all of them.
-            latent = _per_plan(self.step(latent, action), 1 if action is None else action.shape[1])
-            imagined.append(self.decode(latent))
+            latent = _per_plan(self.step(latent, action, crowds[t] if crowds else None), action.shape[1])
+            imagined.append(latent)
+        near = self._rollouts(imagined)
+        return _joined(near, self._rollouts(crowds[1:])) if crowds else near
+
+    def _alone(self, latent: Latent, steps: int) -> list[Latent]:
+        """The start, and what follows step by step when the ego acts by itself."""
+        latents = [latent]
+        for _ in range(steps):
+            latents.append(self.step(latents[-1], None))
+        return latents
+
+    def _rollouts(self, latents: list[Latent]) -> Rollouts:
+        imagined = [self.decode(latent) for latent in latents]
         return Rollouts(
             position_m=torch.stack([s.position_m for s in imagined], dim=4),
             yaw_rad=torch.stack([s.yaw_rad for s in imagined], dim=4),
             velocity_mps=torch.stack([s.velocity_mps for s in imagined], dim=4),
             spread_m=torch.stack([s.spread_m for s in imagined], dim=4),
-            mode_logits=latent.context.mode_logits,
-            size_m=latent.context.size_m,
-            valid=latent.context.valid,
+            mode_logits=latents[0].context.mode_logits,
+            size_m=latents[0].context.size_m,
+            valid=latents[0].context.valid,
         )
 
     def _mode_logits(self, agents: Tensor, valid: Tensor) -> Tensor:
@@ -121,5 +145,27 @@ class WorldModel(nn.Module):
 
 def _per_plan(latent: Latent, plans: int) -> Latent:
     """Give each of K plans its own copy of what they share."""
-    shared = {name: getattr(latent, name) for name in ("pose", "velocity_mps", "hidden", "variance_m2")}
-    return replace(latent, **{name: value.expand(-1, plans, -1, -1, -1) for name, value in shared.items()})
+    return replace(latent, **{name: getattr(latent, name).expand(-1, plans, -1, -1, -1) for name in STATES})
+
+
+def _first(latent: Latent, agents: int) -> Latent:
+    """The first agents alone; their neighbours still number all."""
+    context = latent.context
+    per_agent = ("start_pose", "centre_m", "size_m", "kind", "valid", "neighbours")
+    few = replace(context, **{name: _head(getattr(context, name), agents) for name in per_agent})
+    return replace(latent, context=few, **{name: getattr(latent, name)[:, :, :, :agents] for name in STATES})
+
+
+def _head(values: Tensor | Neighbours, agents: int) -> Tensor | Neighbours:
+    return values.map(lambda x: x[:, :agents]) if isinstance(values, Neighbours) else values[:, :agents]
+
+
+def _joined(near: Rollouts, everyone: Rollouts) -> Rollouts:
+    """The near agents per plan (B, K, M, R, ...), and the rest of everyone (B, 1, M, A, ...) the same for each."""
+    plans, few = near.position_m.shape[1], near.position_m.shape[3]
+
+    def join(name: str) -> Tensor:
+        far: Tensor = getattr(everyone, name)[:, :, :, few:]
+        return torch.cat([getattr(near, name), far.expand(-1, plans, *(-1,) * (far.ndim - 2))], dim=3)
+
+    return replace(everyone, **{name: join(name) for name in ("position_m", "yaw_rad", "velocity_mps", "spread_m")})
