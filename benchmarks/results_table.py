@@ -14,7 +14,8 @@ _HIDDEN = ("slice", "frames", "off_road_note")
 def markdown_table(paths: Iterable[Path]) -> str:
     """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured."""
     files = [read_results(path) for path in paths]
-    rows = [row for file in files for row in file.rows if "slice" not in row]
+    found = [row for file in files for row in file.rows if "slice" not in row]
+    rows = [row for i, row in enumerate(found) if row not in found[:i]]  # the human's rows come with every planner
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN and not is_end(key)]
     numeric = [any(_is_number(row.get(key)) for row in rows) for key in columns]
     lines = [

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import TypeAdapter
 
 from drive_wm.checkpoint import load_weights, weights_path
 from drive_wm.deploy.bundle import Bundle, open_bundle, self_test
@@ -70,7 +71,7 @@ def torch_peer(bundle: Bundle, weights: str | None, threads: int) -> TorchRuntim
             )
         return None
     contract = bundle.contract
-    lattice = LatticeConfig(**{k: tuple(v) if isinstance(v, list) else v for k, v in contract.lattice.items()})
+    lattice = TypeAdapter(LatticeConfig).validate_python(contract.lattice)
     return TorchRuntime(PlannerGraph(load_weights(source)[0], lattice, Weights(**contract.score_weights)), threads)
 
 

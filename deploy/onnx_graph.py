@@ -3,7 +3,6 @@
 import warnings
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -36,34 +35,34 @@ def lower(planner: nn.Module, inputs: Mapping[str, Tensor]) -> onnx.ModelProto:
     By tracing: the planner holds no branch on data, and tracing its unrolled steps takes seconds where torch.export and its
     decompositions take a minute. The parity gate judges the result.
     """
-    names, file = tuple(inputs), BytesIO()
-    with torch.no_grad(), warnings.catch_warnings():
+    names = tuple(inputs)
+    with TemporaryDirectory() as folder, torch.no_grad(), warnings.catch_warnings():
+        traced = Path(folder) / "traced.onnx"
         # Sizes become constants, as a static graph needs; and torch would rather export in the slow way.
-        warnings.simplefilter("ignore", torch.jit.TracerWarning)
+        warnings.simplefilter("ignore", torch.jit.TracerWarning)  # type: ignore[attr-defined]
         warnings.simplefilter("ignore", DeprecationWarning)
         warnings.filterwarnings("ignore", "Constant folding", UserWarning)  # ONNX Runtime folds what torch does not
         outputs = list(planner(inputs))
         torch.onnx.export(
             _Positional(planner, names),
             tuple(inputs.values()),
-            file,
+            traced,
             dynamo=False,
             opset_version=OPSET,
             input_names=list(names),
             output_names=outputs,
             do_constant_folding=False,
         )
-    return folded(file.getvalue())
+        return folded(traced)
 
 
-def folded(traced: bytes) -> onnx.ModelProto:
-    """A traced graph with what is constant computed, by ONNX Runtime's rewrites that stay within standard operators."""
+def folded(traced: Path) -> onnx.ModelProto:
+    """A traced graph file with what is constant computed, by ONNX Runtime's rewrites that stay within standard operators."""
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-    with TemporaryDirectory() as folder:
-        options.optimized_model_filepath = str(Path(folder) / "planner.onnx")
-        onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
-        model = onnx.load(options.optimized_model_filepath)
+    options.optimized_model_filepath = str(traced.with_name("folded.onnx"))
+    onnxruntime.InferenceSession(traced, options, providers=["CPUExecutionProvider"])
+    model = onnx.load(options.optimized_model_filepath)
     read = {name for node in model.graph.node for name in node.input}
     kept = [value for value in model.graph.input if value.name in read]
     del model.graph.input[:], model.graph.value_info[:]

@@ -11,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 ABSENT = -1e4  # far below any message, so that relu makes 0 of it
 
 
-class Relation(MessagePassing):  # type: ignore[misc]
+class Relation(MessagePassing):
     """Senders to receivers along one kind of edge; messages may be narrower than the nodes."""
 
     def __init__(self, width: int, edge_features: int, message_width: int | None = None) -> None:
@@ -31,7 +31,7 @@ class Relation(MessagePassing):  # type: ignore[misc]
             edge_attr=edge_attr,
             size=(senders.shape[0], receivers.shape[0]),
         )
-        return self.out(heard)  # type: ignore[no-any-return]
+        return self.out(heard)
 
     def message(self, x_i: Tensor, x_j: Tensor, edge_attr: Tensor) -> Tensor:
         """What each receiver i hears from sender j."""
@@ -50,7 +50,7 @@ class Relation(MessagePassing):  # type: ignore[misc]
 
         A sum with the receiver's own part and relu keep the order, so they may follow the maximum.
         """
-        return self.out(torch.relu(self.receive(receivers) + heard))  # type: ignore[no-any-return]
+        return self.out(torch.relu(self.receive(receivers) + heard))
 
 
 class Refine(nn.Module):
@@ -61,4 +61,4 @@ class Refine(nn.Module):
         self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)  # type: ignore[no-any-return]
+        return x + self.layers(x)
