@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from drive_wm.graph import Neighbours, nearest_others, scene_graph
+from drive_wm.graph import nearest_others, scene_graph
 from drive_wm.model.bev_encoder import BevConfig, BevEncoder
 from drive_wm.model.dynamics import MIN_SPREAD_M, Context, Dynamics, DynamicsConfig, Latent, ahead, box_pose
 from drive_wm.model.relation import Refine
@@ -151,13 +151,16 @@ def _per_plan(latent: Latent, plans: int) -> Latent:
 def _first(latent: Latent, agents: int) -> Latent:
     """The first agents alone; their neighbours still number all."""
     context = latent.context
-    per_agent = ("start_pose", "centre_m", "size_m", "kind", "valid", "neighbours")
-    few = replace(context, **{name: _head(getattr(context, name), agents) for name in per_agent})
+    few = replace(
+        context,
+        start_pose=context.start_pose[:, :agents],
+        centre_m=context.centre_m[:, :agents],
+        size_m=context.size_m[:, :agents],
+        kind=context.kind[:, :agents],
+        valid=context.valid[:, :agents],
+        neighbours=context.neighbours.map(lambda x: x[:, :agents]),
+    )
     return replace(latent, context=few, **{name: getattr(latent, name)[:, :, :, :agents] for name in STATES})
-
-
-def _head(values: Tensor | Neighbours, agents: int) -> Tensor | Neighbours:
-    return values.map(lambda x: x[:, :agents]) if isinstance(values, Neighbours) else values[:, :agents]
 
 
 def _joined(near: Rollouts, everyone: Rollouts) -> Rollouts:
