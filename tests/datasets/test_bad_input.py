@@ -3,12 +3,17 @@
 import json
 
 import pytest
+from typer.testing import CliRunner
 
+from drive_wm.checkpoint import Origin, save_weights
+from drive_wm.cli import app
+from drive_wm.config import TINY
 from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.datasets.manifest import CACHE_VERSION
 from drive_wm.datasets.nuscenes_map import location_map
 from drive_wm.datasets.prepare import Request, prepare
 from drive_wm.errors import InputError
+from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import SceneConfig
 
 TABLES, MAP = "v1.0-mini", "maps/expansion/singapore-onenorth.json"
@@ -166,3 +171,71 @@ def read_everything(folder):
 def test_no_drive_at_all(tmp_path):
     with pytest.raises(InputError, match="gave no drive"):
         write_cache(iter([]), tmp_path, "hand", "1", "all", SceneConfig(), lambda *news: None)
+
+
+def prepare_command(damage):
+    def command(dataroot, edit, tmp_path, make_log):
+        damage(dataroot, edit)
+        options = ["--root", str(dataroot), "--version", TABLES, "--split", "mini_train"]
+        return ["prepare", *options, "--out", str(tmp_path / "out")]
+
+    return command
+
+
+def unknown_split(dataroot, edit, tmp_path, make_log):
+    return ["prepare", "--root", str(dataroot), "--version", TABLES, "--split", "valid", "--out", str(tmp_path / "out")]
+
+
+def cache_of(tmp_path, make_log):
+    write_cache(iter([make_log()]), tmp_path / "cache", "hand", "1", "all", SceneConfig(), lambda *news: None)
+    return tmp_path / "cache"
+
+
+def old_cache(dataroot, edit, tmp_path, make_log):
+    cache = cache_of(tmp_path, make_log)
+    other_version(cache)
+    return ["evaluate", "planning", "--cache", str(cache), "--json", str(tmp_path / "out")]
+
+
+def other_weights(dataroot, edit, tmp_path, make_log):
+    weights = tmp_path / "tiny.safetensors"
+    save_weights(WorldModel(TINY.model), Origin((), "", "Apache-2.0"), weights)
+    cache = cache_of(tmp_path, make_log)
+    return ["train", "--cache", str(cache), "--preset", "base", "--init", str(weights), "--out", str(tmp_path / "out")]
+
+
+def changed_graph(dataroot, edit, tmp_path, make_log):
+    bundle = tmp_path / "bundle"
+    bundle.mkdir()
+    for name in ("planner.onnx", "contract.json", "golden.npz"):
+        (bundle / name).write_bytes(b"changed")
+    sha256 = dict.fromkeys(("planner.onnx", "contract.json", "golden.npz"), "0" * 64)
+    (bundle / "manifest.json").write_text(json.dumps(sha256))
+    return ["bench", "tick", "--bundle", str(bundle), "--json", str(tmp_path / "out")]
+
+
+AT_THE_COMMAND_LINE = {  # what is wrong: (how to get there, what the message says was found and what to type)
+    "missing table": (prepare_command(delete(f"{TABLES}/sample.json")), ["sample.json", "Unpack"]),
+    "missing map": (prepare_command(BAD["missing map"][0]), ["singapore-onenorth.json", "nuScenes-map-expansion-v1.3"]),
+    "truncated JSON": (prepare_command(truncate(f"{TABLES}/sample_annotation.json")), ["sample_annotation.json", "damaged"]),
+    "unknown split": (unknown_split, ["'valid'", "mini_train", "--split"]),
+    "one sample": (prepare_command(BAD["one keyframe"][0]), ["scene-0061", "1 keyframe", "at least 2"]),
+    "NaN size": (prepare_command(BAD["size not a number"][0]), ["'scene-0061/car'", "nan"]),
+    "cache of another version": (old_cache, [f"version {CACHE_VERSION + 1}", "drive-wm prepare"]),
+    "weights of another configuration": (other_weights, ["model.bev.width is 8, needed 32", "preset"]),
+    "changed graph": (changed_graph, ["planner.onnx", "SHA-256", "drive-wm export"]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:6 of 8 scenes")
+@pytest.mark.parametrize(("command", "parts"), AT_THE_COMMAND_LINE.values(), ids=AT_THE_COMMAND_LINE)
+def test_the_command_line_gives_one_message_and_writes_nothing(dataroot, edit, tmp_path, make_log, command, parts):
+    location_map.cache_clear()
+    result = CliRunner().invoke(app, command(dataroot, edit, tmp_path, make_log))
+    said = " ".join(result.output.split())
+    assert result.exit_code == 1, said
+    assert isinstance(result.exception, SystemExit), result.exception
+    assert said.count("drive-wm:") == 1
+    assert all(part in said for part in parts), said
+    assert not (tmp_path / "out").is_file()
+    assert not (tmp_path / "out" / "manifest.json").exists()
