@@ -100,7 +100,7 @@ class Dynamics(nn.Module):
         return latent.hidden + sensed.reshape(latent.hidden.shape)
 
     def _hear_dense(self, here: Spoken, there: Spoken | None) -> Tensor:
-        """Neighbours stand before agents: what is the same for all neighbours of an agent then adds in long stretches."""
+        """Neighbours come first: what is the same for all neighbours of an agent then adds in long stretches."""
         hidden, latent = here
         rows, absent = _by_neighbour(latent, there[1] if there else None)
         sent = torch.cat([self.relation.send(side[0]).flatten(0, 3) for side in (here, there) if side])
@@ -108,18 +108,18 @@ class Dynamics(nn.Module):
         weight = self.relation.relate.weight
         weight = torch.cat([weight, torch.full_like(weight[:, :1], ABSENT)], dim=1)
         heard = torch.addmm(sent.index_select(0, rows.flatten()), features.T, weight.T)
-        return self.relation.strongest(hidden, heard.reshape(*rows.shape, -1).amax(1).reshape(*hidden.shape[:-1], -1))
+        return self.relation.strongest(hidden, heard.reshape(*rows.shape, -1).amax(0).reshape(*hidden.shape[:-1], -1))
 
     def _hear_ragged(self, here: Spoken, there: Spoken | None) -> Tensor:
         hidden, latent = here
         rows, absent = _by_neighbour(latent, there[1] if there else None)
         present = absent == 0
         senders = torch.cat([side[0].flatten(0, 3) for side in (here, there) if side])
-        receivers = hidden.flatten(0, 3)
-        receiver = torch.arange(receivers.shape[0], device=rows.device).reshape(rows.shape[0], 1, -1).expand_as(rows)
+        receiver = torch.arange(rows.shape[1], device=rows.device).expand_as(rows)
         edge_attr = torch.stack([feature[present] for feature in _edges(here, there, rows)], dim=-1)
-        heard = self.relation((senders, receivers), torch.stack([rows[present], receiver[present]]), edge_attr)
-        return heard.reshape(latent.hidden.shape)  # type: ignore[no-any-return]
+        edge_index = torch.stack([rows[present], receiver[present]])
+        heard = self.relation((senders, hidden.flatten(0, 3)), edge_index, edge_attr)
+        return heard.reshape(latent.hidden.shape)
 
 
 # Below, a vector is two tensors and a set of features is stacked in front: numbers of one kind lie together, which
@@ -142,29 +142,28 @@ def _senses(latent: Latent) -> Tensor:
 
 
 def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]:
-    """Rows (G, N, A) of the neighbours among all agents of all plans and modes, then those of the crowd; and 1 where there
-    is none. G counts B, K and M."""
+    """Where each neighbour stands among all agents of all plans and modes, followed by those of the crowd: rows (N, G);
+    and 1 where there is none. G counts B, K, M and A."""
     batch, plans, modes, agents, _ = latent.pose.shape
     neighbours = latent.context.neighbours
-    index = neighbours.index.transpose(1, 2)[:, None, None]
-    group = torch.arange(batch * plans * modes, device=index.device).reshape(batch, plans, modes, 1, 1)
+    index = neighbours.index.permute(2, 0, 1)[:, :, None, None]
+    group = torch.arange(batch * plans * modes, device=index.device).reshape(batch, plans, modes, 1)
     rows = index + group * agents
     if crowd:
-        everyone = crowd.pose.shape[3]
-        shared = torch.arange(batch * modes, device=index.device).reshape(batch, 1, modes, 1, 1) * everyone
+        shared = torch.arange(batch * modes, device=index.device).reshape(batch, 1, modes, 1) * crowd.pose.shape[3]
         rows = torch.where(index < agents, rows, index + shared + group.numel() * agents)
-    absent = (~neighbours.valid).transpose(1, 2)[:, None, None].expand_as(rows)
-    return rows.flatten(0, 2), absent.flatten(0, 2).to(latent.pose.dtype)
+    absent = (~neighbours.valid).permute(2, 0, 1)[:, :, None, None].expand_as(rows)
+    return rows.flatten(1), absent.flatten(1).to(latent.pose.dtype)
 
 
 def _edges(here: Spoken, there: Spoken | None, rows: Tensor) -> tuple[Tensor, ...]:
-    """`relative_features` and the relative velocity of each neighbour in its receiver's frame: seven of (G, N, A)."""
+    """`relative_features` and the relative velocity of each neighbour in its receiver's frame: seven of (N, G)."""
     own = _body(here[1])
     bodies = torch.cat([own, _body(there[1])]) if there else own
     seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = (
         bodies.index_select(0, rows.flatten()).reshape(*rows.shape, 6).unbind(-1)
     )
-    x, y, vx, vy, cos, sin = own.reshape(rows.shape[0], 1, rows.shape[2], 6).unbind(-1)
+    x, y, vx, vy, cos, sin = own.unbind(-1)
     ahead_m, left_m = _turn_back(seen_x - x, seen_y - y, cos, sin)
     distance_m = (ahead_m * ahead_m + left_m * left_m + 1e-4).sqrt()
     offset = ahead_m / 10, left_m / 10, distance_m.log1p() / 2
@@ -213,6 +212,7 @@ def _move(latent: Latent, out: Tensor, ego_action: Tensor | None) -> tuple[Tenso
     driven += [speed_mps * driven[2].cos(), speed_mps * driven[2].sin()]
     walked = walk(x, y, yaw_rad, vx, vy, 3.0 * push, 3.0 * turn)
     stayed = x, y, yaw_rad, torch.zeros_like(vx), torch.zeros_like(vy)
-    walks, stays = kind == PEDESTRIAN, kind == STATIC
+    # Padding stays too, at 0.
+    walks, stays = kind == PEDESTRIAN, (kind == STATIC) | ~latent.context.valid[:, None, None]
     moved = [torch.where(stays, s, torch.where(walks, w, d)) for s, w, d in zip(stayed, walked, driven, strict=True)]
     return torch.stack(moved[:3], dim=-1), torch.stack(moved[3:], dim=-1)

@@ -11,7 +11,7 @@ from torch_geometric.nn import MessagePassing
 ABSENT = -1e4  # far below any message, so that relu makes 0 of it
 
 
-class Relation(MessagePassing):
+class Relation(MessagePassing):  # type: ignore[misc]
     """Senders to receivers along one kind of edge; messages may be narrower than the nodes."""
 
     def __init__(self, width: int, edge_features: int, message_width: int | None = None) -> None:

@@ -59,10 +59,11 @@ class WorldModel(nn.Module):
         bev = self.bev(scene)
         agents = self.scene(scene, graph, bev, self.config.message_passing)
         first = torch.arange(agents.shape[1], device=agents.device) == 0
+        shown = graph.agent_valid[..., None].to(agents.dtype)
         centre_m = torch.where(first, scene.ego_centre_m[:, None], 0.0)
         context = Context(
             bev=bev,
-            start_pose=ahead(graph.agent_pose, -centre_m),
+            start_pose=ahead(graph.agent_pose * shown, -centre_m),
             centre_m=centre_m,
             size_m=scene.tracks.size_m,
             kind=scene.tracks.kind,
@@ -74,7 +75,7 @@ class WorldModel(nn.Module):
         zeros = torch.zeros_like(hidden[..., :1])
         return Latent(
             pose=context.start_pose[:, None, None] + zeros,
-            velocity_mps=scene.tracks.velocity_mps[:, None, None, :, -1] + zeros,
+            velocity_mps=(scene.tracks.velocity_mps[:, :, -1] * shown)[:, None, None] + zeros,
             hidden=hidden,
             variance_m2=zeros + torch.full_like(hidden[..., :2], MIN_SPREAD_M**2),
             context=context,
@@ -89,10 +90,10 @@ class WorldModel(nn.Module):
 
     def decode(self, latent: Latent) -> Step:
         """What a latent says of the world."""
-        shown = latent.context.valid[:, None, None, :, None].to(latent.pose.dtype)
-        box = box_pose(latent) * shown
-        spread_m = latent.variance_m2.sqrt() * shown
-        return Step(box[..., :2], box[..., 2], latent.velocity_mps * shown, spread_m, latent.context.mode_logits)
+        box = box_pose(latent)
+        # Padding stands still at 0; only its spread grows.
+        spread_m = latent.variance_m2.sqrt() * latent.context.valid[:, None, None, :, None].to(box.dtype)
+        return Step(box[..., :2], box[..., 2], latent.velocity_mps, spread_m, latent.context.mode_logits)
 
     def imagine(
         self, scene: Scene, plans: Plans | None = None, steps: int | None = None, reacting: int | None = None
