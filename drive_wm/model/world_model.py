@@ -86,7 +86,7 @@ class WorldModel(nn.Module):
 
         A latent of the first agents alone hears the others from `crowd`, which holds all of them at the same t.
         """
-        return self.dynamics(latent, action, self.config.message_passing, crowd)  # type: ignore[no-any-return]
+        return self.dynamics(latent, action, self.config.message_passing, crowd)
 
     def decode(self, latent: Latent) -> Step:
         """What a latent says of the world."""
