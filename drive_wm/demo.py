@@ -20,6 +20,7 @@ from drive_wm.checkpoint import Origin, load_weights
 from drive_wm.datasets.sumo_samples import sample_logs
 from drive_wm.deploy.bench import bench_tick
 from drive_wm.deploy.export import ExportReport, export
+from drive_wm.deploy.golden import golden_scenes
 from drive_wm.log import Log
 from drive_wm.model.world_model import REACTING, WorldModel
 from drive_wm.planners import constant_velocity
@@ -32,10 +33,10 @@ from drive_wm.structs import cat
 
 WEIGHTS = "synthetic"
 EVERY = 6  # keyframes between two plans: three seconds
-TICKS = 20  # of the latency measurement
+TICKS = 10  # of the latency measurement
+GOLDEN_PER_DRIVE = 2
 HERO = "junction"
-# The keyframe, a multiple of EVERY, at which what the title says is about to happen.
-MOMENTS = {"junction": 12, "roundabout": 12, "merge": 12, "crossing_pedestrians": 12, "cut_in": 12, "hard_brake": 12}
+MOMENT = 12  # the keyframe, a multiple of EVERY, that the report shows of each drive: six seconds after its start
 
 Report = Callable[[int, int, str], None]  # done, of how many, what comes next
 
@@ -44,7 +45,7 @@ def run(out: Path, report: Report) -> Path:
     """Write planning.json, bundle/ and report.html to `out`; returns the report's path."""
     # Tracing the planner takes one core half a minute: the other plans and draws meanwhile.
     with one_thread(), ProcessPoolExecutor(1, mp_context=get_context("spawn")) as beside:
-        exporting = beside.submit(export, WEIGHTS, out / "bundle")
+        exporting = beside.submit(exported_to, out / "bundle")
         model, origin = load_weights(WEIGHTS)
         logs = sample_logs()
         drives, sections = [], []
@@ -54,6 +55,7 @@ def run(out: Path, report: Report) -> Path:
             sections.append(section(drives[-1]))
         write_results(out / "planning.json", planning_rows(drives), seed=None)
         results = read_results(out / "planning.json")
+        hero = moving(next(drive for drive in drives if drive.log.name == HERO))
         report(len(logs), len(logs) + 2, "export, and compare with torch")
         exported = exporting.result()
     report(len(logs) + 1, len(logs) + 2, "measure a tick")
@@ -67,10 +69,16 @@ def run(out: Path, report: Report) -> Path:
         notes=[made(results, origin, exported)],
         figures=key_figures(results, exported, ticks),
         subtitle="Simulated drives, synthetic weights: what the planner saw, imagined, weighed and chose.",
-        hero=moving(next(drive for drive in drives if drive.log.name == HERO)),
+        hero=hero,
     )
     report(len(logs) + 2, len(logs) + 2, "done")
     return page
+
+
+def exported_to(bundle: Path) -> ExportReport:
+    """Export the shipped weights, judged on fewer golden scenes than `drive-wm export` takes."""
+    scenes = golden_scenes(load_weights(WEIGHTS)[0].config.scene, GOLDEN_PER_DRIVE)
+    return export(WEIGHTS, bundle, scenes)
 
 
 @contextmanager
@@ -116,7 +124,7 @@ def planning_rows(drives: Sequence[Drive]) -> list[dict[str, object]]:
 
 def section(drive: Drive) -> SceneReport:
     """The report's section on one drive, at its moment."""
-    at = MOMENTS[drive.log.name] // EVERY
+    at = MOMENT // EVERY
     title = drive.log.name.replace("_", " ").capitalize()
     return scene_report(title, drive.log.description, drive.scenes[at], drive.decisions[at])
 
