@@ -4,7 +4,6 @@ Both become rear-axle poses per keyframe, and everything after that is one path.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,23 +21,9 @@ from drive_wm.metrics.planning import PROTOCOLS, STEPS, Protocol
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMAND_ORIGINS, Scene
 
-__all__ = ["evaluate_planning", "score_file", "score_human", "score_planner", "score_plans"]
+__all__ = ["score_file", "score_human", "score_planner", "score_plans"]
 
 Progress = Callable[[int, str], None]  # finished drives, name of the last
-
-
-def evaluate_planning(
-    drives: Iterable[tuple[Log, Scene]],
-    plan: Callable[[Scene], Trajectory],
-    planner: str,
-    protocols: Sequence[str] = PROTOCOLS,
-    ego_status: bool = True,
-    batch: int = 8,
-    legacy_index: bool = False,
-    progress: Progress = lambda count, note: None,
-) -> list[dict[str, Any]]:
-    """The rows of `score_planner`, see `Evaluation.table`."""
-    return score_planner(drives, plan, planner, protocols, ego_status, batch, legacy_index, progress).table()
 
 
 def score_planner(

@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from drive_wm.benchmarks.planner_named import planner_named
-from drive_wm.benchmarks.planning import evaluate_planning
+from drive_wm.benchmarks.planning import score_planner
 from drive_wm.cli import app
 from drive_wm.log import Log
 from drive_wm.scene import SceneConfig
@@ -57,6 +57,6 @@ def test_planner_in_ten_lines_runs_and_is_scored(tmp_path, crossroads_log: Log):
     trajectory = plan(scene)
     assert trajectory.pose.shape == (len(crossroads_log.keyframes), 12, 3)
     assert bool((trajectory.speed_mps.diff(dim=1) <= 0).all())
-    first = evaluate_planning([(crossroads_log, scene)], plan, "mine", ["strict"])[0]
+    first = score_planner([(crossroads_log, scene)], plan, "mine", ["strict"]).table()[0]
     assert first["planner"] == "mine"
     assert first["l2_avg"] > 0

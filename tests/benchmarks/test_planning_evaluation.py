@@ -1,4 +1,4 @@
-"""`evaluate_planning` on a drive worked out by hand, and on genuine drives where they are at hand."""
+"""`score_planner` on a drive worked out by hand, and on genuine drives where they are at hand."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from drive_wm.benchmarks.planning import evaluate_planning, score_plans
+from drive_wm.benchmarks.planning import score_planner, score_plans
 from drive_wm.benchmarks.planning_samples import protocol_boxes, protocol_steps, truth_of
 from drive_wm.errors import InputError
 from drive_wm.metrics.planning import PROTOCOLS
@@ -28,7 +28,7 @@ def row_of(rows, planner, protocol):
 
 @pytest.mark.parametrize("protocol", PROTOCOLS)
 def test_the_human_s_own_motion_scores_0(protocol, drive, scene):
-    rows = evaluate_planning([(drive, scene)], lambda s: along(s, 4.0, 0.0), "same", ego_status=False)
+    rows = score_planner([(drive, scene)], lambda s: along(s, 4.0, 0.0), "same", ego_status=False).table()
     row = row_of(rows, "same", protocol)
     assert row["n"] == {"uniad": 10, "strict": 9}.get(protocol, 4)
     assert row["l2_avg"] == pytest.approx(0.0, abs=1e-6)
@@ -38,7 +38,7 @@ def test_the_human_s_own_motion_scores_0(protocol, drive, scene):
 
 def test_a_plan_beside_the_human(drive, scene):
     """6 m to the left at the human's speed, the plan runs through agents 2, 5, 4, 6 (and 8, beyond 3 s)."""
-    rows = evaluate_planning([(drive, scene)] * 2, lambda s: along(s, 4.0, 6.0), "left", progress=lambda *_: None)
+    rows = score_planner([(drive, scene)] * 2, lambda s: along(s, 4.0, 6.0), "left", progress=lambda *_: None).table()
     strict, human = row_of(rows, "left", "strict"), row_of(rows, "log", "strict")
     assert strict["n"] == 18
     assert [strict[f"l2_{at}"] for at in ("1s", "2s", "3s")] == pytest.approx([6.0] * 3)
@@ -47,7 +47,7 @@ def test_a_plan_beside_the_human(drive, scene):
 
 
 def test_rows_come_in_order_with_slices_last(drive, scene):
-    rows = evaluate_planning([(drive, scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad", "strict"], batch=3)
+    rows = score_planner([(drive, scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad", "strict"], batch=3).table()
     assert {r.get("slice") for r in rows[8:]} == {"0.5 to 5 m/s"}
     rows = rows[:8]
     assert [(r["planner"], r["protocol"], r.get("slice")) for r in rows] == [
@@ -59,7 +59,7 @@ def test_rows_come_in_order_with_slices_last(drive, scene):
 def test_slices_part_the_samples(drive, scene):
     pose = drive.ego_pose.copy()
     pose[8:, 0] += 3.0  # to the right: samples 5 to 7 see it at their last step, so do 2 to 4; 8 starts after it
-    rows = evaluate_planning([(replace(drive, ego_pose=pose), scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad"])
+    rows = score_planner([(replace(drive, ego_pose=pose), scene)], lambda s: along(s, 4.0, 0.0), "p", ["uniad"]).table()
     n = {row.get("slice", "whole"): row["n"] for row in rows}
     # From keyframe 7 to 8 the ego moves 3 m aside and 2 m ahead in half a second: 7.2 m/s.
     assert n == {"whole": 10, "straight": 4, "right": 6, "turning": 6, "0.5 to 5 m/s": 9, "5 to 10 m/s": 1}
@@ -69,7 +69,10 @@ def test_batches_change_nothing(drive, scene):
     def plan(s):
         return along(s, 3.0, 0.5)
 
-    assert evaluate_planning([(drive, scene)], plan, "p", batch=1) == evaluate_planning([(drive, scene)], plan, "p", batch=10)
+    assert (
+        score_planner([(drive, scene)], plan, "p", batch=1).table()
+        == score_planner([(drive, scene)], plan, "p", batch=10).table()
+    )
 
 
 def test_a_drive_that_cannot_be_evaluated_is_named(drive, scene):
@@ -77,13 +80,13 @@ def test_a_drive_that_cannot_be_evaluated_is_named(drive, scene):
         return along(s, 4.0, 0.0)
 
     with pytest.raises(InputError, match="has no ego"):
-        evaluate_planning([(replace(drive, has_ego=False), scene)], plan, "p")
+        score_planner([(replace(drive, has_ego=False), scene)], plan, "p").table()
     with pytest.raises(InputError, match="4 scenes; needed: 10"):
-        evaluate_planning([(drive, scene[:4])], plan, "p")
+        score_planner([(drive, scene[:4])], plan, "p").table()
     with pytest.raises(InputError, match="No drive to evaluate"):
-        evaluate_planning([], plan, "p")
+        score_planner([], plan, "p").table()
     with pytest.raises(InputError, match="'vad' is unknown"):
-        evaluate_planning([(drive, scene)], plan, "p", ["vad"])
+        score_planner([(drive, scene)], plan, "p", ["vad"]).table()
 
 
 def test_the_human_collides_nowhere_in_genuine_drives(outside_data):
