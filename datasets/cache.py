@@ -12,7 +12,7 @@ from itertools import accumulate
 from pathlib import Path
 
 from drive_wm.datasets.engines import ENGINES
-from drive_wm.datasets.manifest import Manifest, Settings, need_same, read_manifest, settings_of
+from drive_wm.datasets.manifest import Manifest, Settings, Views, need_same, read_manifest, settings_of
 from drive_wm.datasets.shards import need_sizes, read_drive, read_scenes, settings_of_drives, write_drive
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
@@ -89,25 +89,26 @@ class Cache:
     def log(self, i: int) -> Log:
         return read_drive(self.path, self.manifest.shards[i])
 
-    def scenes(self, i: int) -> tuple[Scene, Future]:
-        """Every keyframe of drive i, stacked on B."""
-        return read_scenes(self.path, self.manifest.shards[i], slice(None))
+    def scenes(self, i: int, views: Views = "all") -> tuple[Scene, Future]:
+        """Scenes of drive i, stacked on B: every keyframe seen from the ego, every target of the log, or all, in that order."""
+        shard = self.manifest.shards[i]
+        return read_scenes(self.path, shard, shard.span(views))
 
     def sample(self, j: int) -> tuple[Scene, Future]:
         """Scene and Future with B = 1."""
-        i, step = self.place(j)
-        return read_scenes(self.path, self.manifest.shards[i], slice(step, step + 1))
+        i, k = self.place(j)
+        return read_scenes(self.path, self.manifest.shards[i], range(k, k + 1))
 
     def place(self, j: int) -> tuple[int, int]:
-        """Drive and step of sample j."""
+        """Drive of sample j, and which of its scenes it is."""
         if not 0 <= j < self.samples:
             raise IndexError(f"Sample {j} of a cache with {self.samples}")
         i = bisect_right(self._ends, j)
-        return i, j - (self._ends[i] - self.manifest.shards[i].keyframes)
+        return i, j - (self._ends[i] - self.manifest.shards[i].views)
 
     @cached_property
     def _ends(self) -> list[int]:
-        return list(accumulate(shard.keyframes for shard in self.manifest.shards))
+        return list(accumulate(shard.views for shard in self.manifest.shards))
 
 
 def open_cache(path: Path) -> Cache:

@@ -85,6 +85,7 @@ def _read_scene(tables: Any, root: Path, scene: dict[str, Any]) -> Log:
         ego_from_lidar=np.array([*mount["translation"][:2], heading_rad(np.array(mount["rotation"]))]),
         map=map_at(root, place, ego_pose[:, :2]),
         route=shapely.LineString(),
+        targets=np.zeros((0, 2), np.int64),
         has_ego=True,
         has_all_traffic=True,
         **boxes,

@@ -76,6 +76,7 @@ def make_log() -> Callable[..., Log]:
             valid=np.ones((1, steps), bool),
             map=street,
             route=shapely.LineString(),
+            targets=np.zeros((0, 2), np.int64),
             has_ego=True,
             has_all_traffic=True,
         )
