@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -24,6 +24,11 @@ class TrainConfig:
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
+    beside: float = 0.25  # in scenes seen from a target, every other agent counts this much of it
+    mirror: float = 0.5  # share of batches that are seen in a mirror
+    agents: int = 32  # at most this many, the nearest, are imagined
+    ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
+    precision: Literal["32-true", "bf16-mixed"] = "32-true"
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     workers: int = 0
     seed: int = 0

@@ -40,10 +40,9 @@ def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
     return ((2 * scale_m).log() + error_m.abs() / scale_m).sum(-1)
 
 
-def rollout_losses(rollouts: Rollouts, future: Future, count: Tensor) -> Losses:
-    """Losses of the first plan's rollouts; count (B, A) says which agents are to be explained."""
-    steps = future.tracks.valid & count[..., None]  # (B, A, T)
-    weight = steps.to(rollouts.position_m.dtype)
+def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor) -> Losses:
+    """Losses of the first plan's rollouts; counts (B, A) says how much each agent counts, 0 for those not to be explained."""
+    weight = future.tracks.valid * counts[..., None]  # (B, A, T)
     per_agent = (laplace_nll(rollouts, future)[:, 0] * weight[:, None]).sum(-1)  # (B, M, A)
     total = weight.sum((1, 2)).clamp(min=1)
     joint = per_agent.sum(-1) / total[:, None]

@@ -1,65 +1,31 @@
 """Training from caches alone, with Lightning: resumable, one `_losses` for training and validation."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
-from torch.utils.data import DataLoader, Dataset, Sampler
+from torch.utils.data import DataLoader
 
 from drive_wm.checkpoint import Origin, load_weights, save_weights
 from drive_wm.config import Config, preset
 from drive_wm.datasets.cache import Cache, open_caches
-from drive_wm.datasets.manifest import Shard, Views
 from drive_wm.errors import InputError
 from drive_wm.kinematics import follow, roll
 from drive_wm.losses import Losses, rollout_losses
+from drive_wm.mirror import mirrored, mirrored_future
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
+from drive_wm.samples import Batch, EpochBatches, Samples, collate, trimmed
 from drive_wm.scene import Future, Scene, SceneConfig, ego_speed_mps
-from drive_wm.structs import cat
 
-Batch = tuple[Scene, Future]
 LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
-HELD_OUT = 10
-
-
-class Samples(Dataset[Batch]):
-    """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation."""
-
-    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all") -> None:
-        self.caches = caches
-        self.places: list[tuple[int, int]] = []
-        log_number = 0
-        for c, cache in enumerate(caches):
-            first = 0
-            for shard in cache.manifest.shards:
-                if (log_number % HELD_OUT == HELD_OUT - 1) == held_out:
-                    self.places += [(c, first + k) for k in _with_future(shard, views)[::stride]]
-                first += shard.views
-                log_number += 1
-
-    def __len__(self) -> int:
-        return len(self.places)
-
-    def __getitem__(self, i: int) -> Batch:
-        c, j = self.places[i]
-        return self.caches[c].sample(j)
-
-
-def _with_future(shard: Shard, views: Views) -> list[int]:
-    """The scenes of a drive but for the one from the ego's last keyframe."""
-    return [k for k in shard.span(views) if k != shard.ego_views - 1]
-
-
-def collate(batch: list[Batch]) -> Batch:
-    return cat([scene for scene, _ in batch]), cat([future for _, future in batch])
 
 
 def logged_plan(scene: Scene, future: Future) -> Plans:
@@ -97,22 +63,28 @@ class Training(lightning.LightningModule):
 
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch
+        if not bool(scene.has_ego.all()):  # seen from a target, whose next six seconds are what is asked
+            return rollout_losses(self.model.imagine(scene), future, self._counts(scene, 1.0, self.train_config.beside))
         if free_ego:
-            return rollout_losses(self.model.imagine(scene), future, self._alive(scene))
-        others = self._alive(scene) & (torch.arange(scene.tracks.kind.shape[1], device=self.device) > 0)
-        return rollout_losses(self.model.imagine(scene, logged_plan(scene, future)), future, others)
+            return rollout_losses(self.model.imagine(scene), future, self._counts(scene, 1.0, 1.0))
+        rollouts = self.model.imagine(scene, logged_plan(scene, future))
+        return rollout_losses(rollouts, future, self._counts(scene, 0.0, 1.0))
 
-    @staticmethod
-    def _alive(scene: Scene) -> Tensor:
-        return scene.tracks.valid[..., -1]
+    def _counts(self, scene: Scene, first: float, others: float) -> Tensor:
+        """How much agent 0 and each other agent that is there now count (B, A)."""
+        share = torch.full(scene.tracks.kind.shape, others, device=self.device)
+        share[:, 0] = first
+        return share * scene.tracks.valid[..., -1]
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Seeded by the step, so that a resumed run draws what the uninterrupted one would have drawn.
         random = torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + self.global_step)
         scene, future = batch
         scene = without_map(scene, self.train_config.map_dropout, random)
-        free_ego = bool(torch.rand((), generator=random) < self.train_config.free_ego)
-        losses = self._losses((scene, future), free_ego)
+        free_ego, mirror = (float(x) for x in torch.rand(2, generator=random))
+        if mirror < self.train_config.mirror:
+            scene, future = mirrored(scene), mirrored_future(future)
+        losses = self._losses(trimmed(scene, future, self.train_config.agents), free_ego < self.train_config.free_ego)
         if not bool(losses.total.isfinite()):
             raise InputError(f"The loss is {losses.total.item()} at step {self.global_step}; lower train.learning_rate.")
         self._log_losses("train", losses)
@@ -133,23 +105,6 @@ class Training(lightning.LightningModule):
         steps = max(int(self.trainer.estimated_stepping_batches), 2)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.train_config.learning_rate, total_steps=steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
-
-
-class EpochShuffle(Sampler[int]):
-    """Orders every epoch by its own number, which Lightning sets: the same order in a resumed run."""
-
-    def __init__(self, count: int, seed: int) -> None:
-        self.count, self.seed, self.epoch = count, seed, 0
-
-    def set_epoch(self, epoch: int) -> None:
-        self.epoch = epoch
-
-    def __iter__(self) -> Iterator[int]:
-        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        return iter(torch.randperm(self.count, generator=random).tolist())
-
-    def __len__(self) -> int:
-        return self.count
 
 
 def train(
@@ -178,7 +133,7 @@ def train(
     data, held_out = (Samples(opened, held_out, settings.stride, settings.views) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
-    loader = partial(DataLoader[Batch], batch_size=settings.batch, collate_fn=collate, num_workers=settings.workers)
+    loader = partial(DataLoader[Batch], collate_fn=collate, num_workers=settings.workers)
     trainer = lightning.Trainer(
         default_root_dir=out,
         max_epochs=settings.epochs,
@@ -187,14 +142,16 @@ def train(
         callbacks=[
             ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
             TQDMProgressBar(),
+            *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
         ],
+        precision=settings.precision,
         log_every_n_steps=10,
         enable_model_summary=False,
     )
     trainer.fit(
         Training(config, model.train()),
-        loader(data, sampler=EpochShuffle(len(data), settings.seed)),
-        loader(held_out) if len(held_out) else None,
+        loader(data, batch_sampler=EpochBatches(data.kinds, settings.batch, settings.seed)),
+        loader(held_out, batch_sampler=EpochBatches(held_out.kinds, settings.batch, settings.seed)) if len(held_out) else None,
         ckpt_path=str(last) if resume and last.exists() else None,
         weights_only=True,
     )

@@ -17,9 +17,10 @@ from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.errors import InputError
 from drive_wm.log import Log
+from drive_wm.samples import Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
-from drive_wm.train import Samples, logged_plan, train, without_map
+from drive_wm.train import logged_plan, train, without_map
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)

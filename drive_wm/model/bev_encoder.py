@@ -1,5 +1,6 @@
 """BEV encoder: map raster and past occupancy -> a feature map that is sampled wherever an agent or lane stands."""
 
+import math
 from dataclasses import dataclass
 
 import torch
@@ -78,13 +79,30 @@ def sample_columns(features: Tensor, x_m: Tensor, y_m: Tensor) -> Tensor:
     return functional.grid_sample(features, grid, align_corners=False).squeeze(-1)
 
 
-def look_ahead(pose: Tensor, speed_mps: Tensor) -> Tensor:
-    """Where an agent looks (..., 3, 2): at itself, and one and three seconds ahead at its speed, 4 m at least."""
-    ahead_m = torch.stack(looks_m(speed_mps), dim=-1)
-    offset_m = torch.stack([ahead_m, torch.zeros_like(ahead_m)], dim=-1)
+# Where an agent looks when a scene is encoded: metres away, and degrees from straight ahead.
+FAN = (
+    ((0.0, (0.0,)), (5.0, (-50.0, -20.0, 0.0, 20.0, 50.0)), (12.0, (-90.0, -50.0, -20.0, 0.0, 20.0, 50.0, 90.0)))
+    + ((22.0, (-50.0, -20.0, 0.0, 20.0, 50.0)), (35.0, (-50.0, -20.0, 0.0, 20.0, 50.0)), (50.0, (-15.0, 0.0, 15.0)))
+)  # fmt: skip
+FAN_POINTS = sum(len(angles) for _, angles in FAN)
+LOOKS = 5  # points that an imagined agent looks at in every step
+LOOK_ASIDE = 0.5  # sine of the angle at which it looks to the left and to the right
+
+
+def fan(pose: Tensor) -> Tensor:
+    """Points (..., FAN_POINTS, 2) around and ahead of poses (..., 3)."""
+    offsets = [
+        (distance * math.cos(math.radians(angle)), distance * math.sin(math.radians(angle)))
+        for distance, angles in FAN
+        for angle in angles
+    ]
+    offset_m = pose.new_tensor(offsets).expand(*pose.shape[:-1], FAN_POINTS, 2)
     return pose[..., None, :2] + rotate(offset_m, pose[..., None, 2])
 
 
-def looks_m(speed_mps: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """How far ahead an agent looks."""
-    return torch.zeros_like(speed_mps), speed_mps + 4, 3 * speed_mps + 8
+def looks_m(speed_mps: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """Metres ahead and to the left: at itself, and one and three seconds ahead at its speed, straight and to both sides."""
+    zero, near, far = torch.zeros_like(speed_mps), speed_mps + 4, 3 * speed_mps + 8
+    ahead = (1 - LOOK_ASIDE**2) ** 0.5
+    sides = [(ahead * reach, side * LOOK_ASIDE * reach) for reach in (far,) for side in (-1, 1)]
+    return [(zero, zero), (near, zero), (far, zero), *sides]

@@ -16,7 +16,7 @@ from drive_wm.kinematics import (
     walk,
 )
 from drive_wm.log import PEDESTRIAN, STATIC
-from drive_wm.model.bev_encoder import looks_m, sample_columns
+from drive_wm.model.bev_encoder import LOOKS, looks_m, sample_columns
 from drive_wm.model.relation import ABSENT, Refine, Relation
 from drive_wm.structs import TensorStruct
 
@@ -69,7 +69,7 @@ class Dynamics(nn.Module):
 
     def __init__(self, config: DynamicsConfig, bev_width: int) -> None:
         super().__init__()
-        self.sense = nn.Linear(STEP_FEATURES + 3 * bev_width, config.width)
+        self.sense = nn.Linear(STEP_FEATURES + LOOKS * bev_width, config.width)
         self.relation = Relation(config.width, RELATIVE_FEATURES + 2, config.message_width)
         self.refine = Refine(config.width)
         self.norm = nn.LayerNorm(config.width)
@@ -137,7 +137,10 @@ def _senses(latent: Latent) -> Tensor:
     moved = _turn_back((x - start_x) / 50, (y - start_y) / 50, start_rad.cos(), start_rad.sin())
     motion = torch.stack([*velocity, *moved, turn_rad.cos(), turn_rad.sin(), torch.ones_like(x)], dim=1).flatten(2)
     speed_mps = (vx * vx + vy * vy + 1e-6).sqrt()
-    points = [((x + m * cos).flatten(1), (y + m * sin).flatten(1)) for m in looks_m(speed_mps)]
+    points = [
+        ((x + ahead_m * cos - left_m * sin).flatten(1), (y + ahead_m * sin + left_m * cos).flatten(1))
+        for ahead_m, left_m in looks_m(speed_mps)
+    ]
     return torch.cat([motion, *(sample_columns(latent.context.bev, *point) for point in points)], dim=1)
 
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from drive_wm.geometry import rotate
 from drive_wm.graph import RELATIONS, RELATIVE_FEATURES, Neighbours, SceneGraph, edge_features, edge_type, hetero_data, take
 from drive_wm.log import KINDS
-from drive_wm.model.bev_encoder import look_ahead, sample
+from drive_wm.model.bev_encoder import FAN_POINTS, fan, sample
 from drive_wm.model.relation import Refine, Relation
 from drive_wm.scene import ELEMENTS, Scene
 
@@ -31,7 +31,7 @@ class SceneEncoder(nn.Module):
     def __init__(self, config: EncoderConfig, bev_width: int, history: int, lane_points: int, element_points: int) -> None:
         super().__init__()
         width = config.width
-        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + 3 * bev_width, width)
+        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + FAN_POINTS * bev_width, width)
         self.lanes = _embed(lane_points * 4 + 1 + bev_width, width)
         self.elements = _embed(element_points * 2 + len(ELEMENTS), width)
         self.rounds = nn.ModuleList(
@@ -94,14 +94,13 @@ def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
     turn_rad = tracks.yaw_rad - yaw_now
     velocity = rotate(tracks.velocity_mps, -yaw_now) / 10
     past = torch.cat([past_m, torch.stack([turn_rad.cos(), turn_rad.sin()], -1), velocity, seen.to(past_m.dtype)], dim=-1)
-    speed_mps = (tracks.velocity_mps[:, :, -1].square().sum(-1) + 1e-6).sqrt()
     return torch.cat(
         [
             (past * seen).flatten(2),
             tracks.size_m / 5,
             torch.stack([tracks.kind == k for k in range(len(KINDS))], dim=-1).to(past.dtype),
             is_ego(tracks.kind)[..., None].to(past.dtype),
-            sample(bev, look_ahead(pose, speed_mps)).flatten(2),
+            sample(bev, fan(pose)).flatten(2),
         ],
         dim=-1,
     )

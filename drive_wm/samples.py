@@ -1,0 +1,94 @@
+"""What training reads: scenes of several caches, in batches of scenes that are alike, cut to what is in them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset, Sampler
+
+from drive_wm.datasets.cache import Cache
+from drive_wm.datasets.manifest import Shard, Views
+from drive_wm.scene import Future, Scene
+from drive_wm.structs import cat
+
+Batch = tuple[Scene, Future]
+HELD_OUT = 10
+
+
+class Samples(Dataset[Batch]):
+    """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation.
+
+    `kinds` (N,) numbers what each scene is: cache and viewpoint, the ego's or a target's.
+    """
+
+    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all") -> None:
+        self.caches = caches
+        self.places: list[tuple[int, int]] = []
+        self.kinds: list[int] = []
+        log_number = 0
+        for c, cache in enumerate(caches):
+            first = 0
+            for shard in cache.manifest.shards:
+                if (log_number % HELD_OUT == HELD_OUT - 1) == held_out:
+                    chosen = _with_future(shard, views)[::stride]
+                    self.places += [(c, first + k) for k in chosen]
+                    self.kinds += [2 * c + (k >= shard.ego_views) for k in chosen]
+                first += shard.views
+                log_number += 1
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def __getitem__(self, i: int) -> Batch:
+        c, j = self.places[i]
+        return self.caches[c].sample(j)
+
+
+class EpochBatches(Sampler[list[int]]):
+    """Batches of one kind each, in an order that the epoch's number alone decides: the same in a resumed run."""
+
+    def __init__(self, kinds: Sequence[int], batch: int, seed: int) -> None:
+        self.kinds, self.batch, self.seed, self.epoch = torch.tensor(kinds), batch, seed, 0
+        self.sampler = self  # where Lightning looks for set_epoch
+
+    def set_epoch(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def __iter__(self) -> Iterator[list[int]]:
+        random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
+        batches: list[Tensor] = []
+        for kind in self.kinds.unique():
+            own = (self.kinds == kind).nonzero()[:, 0]
+            batches += own[torch.randperm(len(own), generator=random)].split(self.batch)
+        return iter([batches[i].tolist() for i in torch.randperm(len(batches), generator=random).tolist()])
+
+    def __len__(self) -> int:
+        return sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
+
+
+def collate(batch: list[Batch]) -> Batch:
+    return cat([scene for scene, _ in batch]), cat([future for _, future in batch])
+
+
+def trimmed(scene: Scene, future: Future, agents: int) -> Batch:
+    """The batch without the places that none of its scenes fills, and with this many agents at most, the nearest."""
+    agents = min(_used(scene.tracks.valid[..., -1]), agents)
+    lanes, elements = _used(scene.lanes.valid), _used(scene.elements.valid)
+    cut = replace(
+        scene,
+        tracks=scene.tracks.map(lambda x: x[:, :agents]),
+        lanes=scene.lanes.map(lambda x: x[:, :lanes]),
+        elements=scene.elements.map(lambda x: x[:, :elements]),
+    )
+    return cut, replace(future, tracks=future.tracks.map(lambda x: x[:, :agents]))
+
+
+def _used(valid: Tensor) -> int:
+    """How many places (B, N) any scene fills, one at least; those filled come first."""
+    return max(int(valid.sum(1).max()), 1)
+
+
+def _with_future(shard: Shard, views: Views) -> list[int]:
+    """The scenes of a drive but for the one from the ego's last keyframe."""
+    return [k for k in shard.span(views) if k != shard.ego_views - 1]

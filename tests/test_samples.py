@@ -1,0 +1,65 @@
+"""Batches of one kind, the same in every run, and what trimming leaves."""
+
+from dataclasses import replace
+
+import pytest
+import torch
+from torch.testing import assert_close
+
+from drive_wm.config import TINY
+from drive_wm.log import Log
+from drive_wm.model.world_model import WorldModel
+from drive_wm.samples import EpochBatches, trimmed
+from drive_wm.scene_at import scene_at
+from drive_wm.structs import tensors
+
+KINDS = [0] * 7 + [3] * 5 + [1]
+
+
+def test_batches_hold_every_sample_once_and_one_kind_each() -> None:
+    batches = EpochBatches(KINDS, batch=4, seed=0)
+    found = list(batches)
+    assert sorted(i for batch in found for i in batch) == list(range(len(KINDS)))
+    assert all(len({KINDS[i] for i in batch}) == 1 and len(batch) <= 4 for batch in found)
+    assert len(batches) == len(found) == 2 + 2 + 1
+
+
+def test_the_epoch_alone_decides_the_order() -> None:
+    def order(epoch: int, seed: int = 0) -> list[list[int]]:
+        batches = EpochBatches(KINDS, batch=4, seed=seed)
+        batches.set_epoch(epoch)
+        return list(batches)
+
+    assert order(3) == order(3)
+    assert order(3) != order(4)
+    assert order(3) != order(3, seed=1)
+
+
+def test_trimming_takes_only_what_nobody_fills(crossroads_log: Log) -> None:
+    """What is imagined of those who stay is unchanged."""
+    scene, future = scene_at(crossroads_log, 6)
+    there = int(scene.tracks.valid[..., -1].sum())
+    cut, then = trimmed(scene, future, agents=32)
+    assert cut.tracks.kind.shape == then.tracks.kind.shape == (1, there)
+    assert cut.lanes.valid.all()
+    torch.manual_seed(0)
+    model = WorldModel(TINY.model).eval()
+    torch.nn.init.normal_(model.dynamics.act.weight, std=0.5)
+    with torch.no_grad():
+        whole, short = model.imagine(scene), model.imagine(cut)
+    assert_close(short.position_m, whole.position_m[:, :, :, :there], atol=1e-5, rtol=1e-5)
+
+
+@pytest.mark.parametrize("agents", [1, 3])
+def test_trimming_keeps_the_nearest(crossroads_log: Log, agents: int) -> None:
+    scene, future = scene_at(crossroads_log, 6)
+    cut, then = trimmed(scene, future, agents)
+    for short, whole in ((cut.tracks, scene.tracks), (then.tracks, future.tracks)):
+        for name, value in tensors(short).items():
+            assert torch.equal(value, tensors(whole)[name][:, :agents]), name
+
+
+def test_an_empty_map_keeps_one_place(crossroads_log: Log) -> None:
+    scene, future = scene_at(crossroads_log, 6)
+    bare = replace(scene, lanes=replace(scene.lanes, valid=torch.zeros_like(scene.lanes.valid)))
+    assert trimmed(bare, future, 32)[0].lanes.valid.shape == (1, 1)
