@@ -11,7 +11,7 @@ from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
-from drive_wm.datasets.engines import ENGINES
+from drive_wm.datasets.engines import engine_named
 from drive_wm.datasets.manifest import Manifest, Settings, Views, need_same, read_manifest, settings_of
 from drive_wm.datasets.shards import need_sizes, read_drive, read_scenes, settings_of_drives, write_drive
 from drive_wm.errors import InputError
@@ -33,13 +33,15 @@ def write_cache(
     source_files: dict[str, int] | None = None,
     drives: int = 0,
     engine: str = "local",
+    workers: int = 1,
+    defects: Callable[[], dict[str, int]] = dict,
 ) -> Manifest:
     """Write two files per drive, then the manifest; a finished cache and finished drives stay as they are.
 
-    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone.
+    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone,
+    `defects` counts what the source lacks.
     """
-    if engine not in ENGINES:
-        raise InputError(f"No engine {engine!r}; known: {', '.join(ENGINES)}. Pass one of them with --engine.")
+    run = engine_named(engine, workers)
     settings = settings_of(source, version, split, source_files or {}, config)
     done = finished(out, settings)
     if done:
@@ -47,13 +49,13 @@ def write_cache(
         progress(n, n, f"{out} already holds this: {n} drives, {done.samples} scenes")
         return done
     shards = []
-    for shard, note in ENGINES[engine](partial(write_drive, out=out, settings=settings, config=config), _unique(logs)):
+    for shard, note in run(partial(write_drive, out=out, settings=settings, config=config), _unique(logs)):
         shards.append(shard)
         progress(len(shards), drives, f"{shard.name}: {note}")
     if not shards:
         raise InputError(f"{source} {version} {split} gave no drive. Choose another split or version.")
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(created=created, settings=settings, shards=tuple(shards))
+    manifest = Manifest(created=created, settings=settings, defects=defects(), shards=tuple(shards))
     write_atomically(out / "manifest.json", manifest.model_dump_json(indent=1))
     return manifest
 

@@ -58,6 +58,7 @@ class Manifest(_Record):
 
     created: str
     settings: Settings
+    defects: dict[str, int]  # what the source is known to lack, and how often
     shards: tuple[Shard, ...]
 
     @property
