@@ -61,7 +61,8 @@ class EpochBatches(Sampler[list[int]]):
         for kind in self.kinds.unique():
             own = (self.kinds == kind).nonzero()[:, 0]
             batches += own[torch.randperm(len(own), generator=random)].split(self.batch)
-        return iter([batches[i].tolist() for i in torch.randperm(len(batches), generator=random).tolist()])
+        # A generator: Lightning asks for the iterator first and tells the epoch then.
+        yield from (batches[i].tolist() for i in torch.randperm(len(batches), generator=random).tolist())
 
     def __len__(self) -> int:
         return sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
