@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -54,11 +55,20 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
     from drive_wm.datasets.doctor import diagnose, healthy
 
     findings = diagnose(root, version)
-    table = Table("", "what", "found", "to do")
+    table = Table("", "what", "found", box=SIMPLE_HEAD, padding=0)
+    for column in table.columns:
+        column.overflow = "fold"
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.required else "[yellow]optional[/]"
-        table.add_row(mark, escape(finding.name), escape(finding.found), escape(finding.to_do))
+        table.add_row(mark, escape(finding.name), escape(finding.found))
     screen.print(table)
+    # Below the table and unbroken, so that paths and commands can be copied.
+    to_do: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding.ok:
+            to_do.setdefault(finding.to_do, []).append(finding.name)
+    for what, names in to_do.items():
+        screen.print(f"[bold]{escape(', '.join(names))}[/]: {escape(what)}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if healthy(findings) else 1)
 
 
