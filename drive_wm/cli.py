@@ -93,6 +93,20 @@ def prepare(
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
 
 
+@app.command("show")
+def show_log(
+    log: Annotated[str, typer.Argument(metavar="LOG", help="A *.log.safetensors file, CACHE:NAME, or a sample: cut_in.")],
+    step: Annotated[int | None, typer.Option(help="Keyframe of a PNG, the first of a GIF.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to draw, .png or .gif; by default NAME.png.")] = None,
+    rerun: Annotated[Path | None, typer.Option(help="File to write for the Rerun viewer, .rrd.")] = None,
+) -> None:
+    """Draw a recorded drive from above, as a picture or moving, or record it for Rerun."""
+    from drive_wm.show import find_log, show_log
+
+    for path in show_log(find_log(log), step, out, rerun):
+        screen.print(f"{path}", highlight=False)
+
+
 @app.command()
 def sample_logs(out: Annotated[Path, typer.Option(help="Folder to write.")]) -> None:
     """Record anew, with SUMO, the sample logs that ship with the package."""
