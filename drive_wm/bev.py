@@ -9,18 +9,15 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, Ints, LogMap
-from drive_wm.scene import CELL_M, EDGE_CLIP_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
+from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
 LANE_WIDTH_M = 3.0
 DIVIDER_WIDTH_M = 0.3
-BORDER_STEP_M = 0.25  # spacing of the samples that find the nearest border segment
 _CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
 _REACH_M = float(np.hypot(np.ptp(X_RANGE_M), np.ptp(Y_RANGE_M))) / 2 + 1.0  # around the raster
-_X_M = X_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
-_Y_M = Y_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
 
 
 @dataclass(frozen=True)
@@ -143,57 +140,6 @@ def _split(edges: Floats, axis: int) -> tuple[Floats, Ints]:
     end = np.where(piece == cuts[parent], 1.0, (line + np.sign(span) - a[parent]) / span)
     share = np.stack([start, end], axis=1)[..., None]
     return edges[parent, :1] * (1 - share) + edges[parent, 1:] * share, parent
-
-
-def edge_distance(border_m: Floats) -> Floats:
-    """Distance (Y, X) of each cell centre to border edges (E, 2, 2), positive inside, clipped; 0 without a border."""
-    if not len(border_m):
-        return np.zeros((RASTER_SIZE, RASTER_SIZE))
-    low, high = border_m.min(axis=1), border_m.max(axis=1)
-    window_m = np.array([X_RANGE_M, Y_RANGE_M]) + EDGE_CLIP_M * np.array([-1, 1])
-    near = border_m[((high > window_m[:, 0]) & (low < window_m[:, 1])).all(axis=1)]
-    return np.where(_inside(border_m), 1.0, -1.0) * _unsigned_distance(near)
-
-
-def _unsigned_distance(border_m: Floats) -> Floats:
-    if not len(border_m):
-        return np.full((RASTER_SIZE, RASTER_SIZE), EDGE_CLIP_M)
-    start, step = border_m[:, 0], border_m[:, 1] - border_m[:, 0]
-    length2 = np.maximum((step**2).sum(axis=1), 1e-18)
-    count = np.ceil(np.linalg.norm(step, axis=1) / BORDER_STEP_M).astype(np.int64).clip(min=1)
-    segment = np.repeat(np.arange(len(count)), count)
-    share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)) / count[segment]
-    samples = start[segment] + share[:, None] * step[segment]
-    x_m, y_m = np.meshgrid(_X_M, _Y_M)
-    # The nearest point of the border is a vertex, which is a sample, or lies abeam within half a step of one. The third
-    # sample of another segment is a whole step off that segment's nearest point, so a wrong one never holds all three.
-    reach_m = EDGE_CLIP_M + BORDER_STEP_M
-    _, found = cKDTree(samples).query(np.stack([x_m, y_m], axis=-1).reshape(-1, 2), k=3, distance_upper_bound=reach_m)
-    nearest = np.append(segment, -1)[found]  # -1 where nothing is in reach
-    squared = np.full(RASTER_SIZE**2, EDGE_CLIP_M**2)
-    for rank in range(3):
-        fresh = (nearest[:, rank] >= 0) & (nearest[:, rank, None] != nearest[:, :rank]).all(axis=1)
-        cell = np.flatnonzero(fresh)
-        one = nearest[cell, rank]
-        dx, dy = x_m.flat[cell] - start[one, 0], y_m.flat[cell] - start[one, 1]
-        along = np.clip((dx * step[one, 0] + dy * step[one, 1]) / length2[one], 0, 1)
-        miss = (dx - along * step[one, 0]) ** 2 + (dy - along * step[one, 1]) ** 2
-        squared[cell] = np.minimum(squared[cell], miss)
-    return np.sqrt(squared).reshape(x_m.shape)
-
-
-def _inside(border_m: Floats) -> NDArray[np.bool_]:
-    """Whether each cell centre lies inside, (Y, X): the winding number, counted where edges cross the row's centre line."""
-    a, b = border_m[:, 0, 1], border_m[:, 1, 1]
-    row_a, row_b = (np.clip(np.ceil((y - _Y_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64) for y in (a, b))
-    count = np.abs(row_b - row_a)
-    edge = np.repeat(np.arange(len(count)), count)
-    row = np.minimum(row_a, row_b)[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    share = (_Y_M[row] - a[edge]) / (b - a)[edge]
-    x_m = border_m[edge, 0, 0] * (1 - share) + border_m[edge, 1, 0] * share
-    column = np.clip(np.ceil((x_m - _X_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64)
-    turns = np.bincount(row * (RASTER_SIZE + 1) + column, np.sign(row_a - row_b)[edge], RASTER_SIZE * (RASTER_SIZE + 1))
-    return np.cumsum(turns.reshape(RASTER_SIZE, RASTER_SIZE + 1), axis=1)[:, :RASTER_SIZE] > 0.5
 
 
 def _dissolve(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:

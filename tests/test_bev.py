@@ -110,7 +110,7 @@ def test_edge_distance_equals_shapely(crossroads_log: Log, yaw_rad):
     drivable = crossroads_log.map.drivable
     away_m = shapely.distance(drivable.boundary, shapely.points(there_m)).clip(max=10)
     inside = shapely.contains_xy(drivable, there_m[..., 0], there_m[..., 1])
-    np.testing.assert_allclose(edge_m, np.where(inside, away_m, -away_m), atol=1e-3)
+    np.testing.assert_allclose(edge_m, np.where(inside, away_m, -away_m), atol=1e-6)
 
 
 def test_no_drivable_area_is_distance_zero_and_one_far_away_is_ten_metres_outside():
