@@ -17,6 +17,7 @@ from rich.table import Table
 from drive_wm.cli_bench import bench
 from drive_wm.cli_evaluate import evaluate
 from drive_wm.cli_options import Caches, Json, Root, Version, Weights
+from drive_wm.cli_synth import synth
 from drive_wm.screen import Commands, interruptible, progress, screen, show
 
 app = typer.Typer(
@@ -30,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
+app.command()(synth)
 
 COMPARED = {
     "protocol": "", "l2 a": ".2f", "l2 b": ".2f", "l2 b-a, 95 %": "", "hits a": ".2%", "hits b": ".2%", "hits b-a, 95 %": "",

@@ -25,7 +25,7 @@ LAYERS = {
     "config": 3, "checkpoint": 3, "losses": 3, "train": 3, "imagination": 3, "show": 3,
     "deploy": 4, "benchmarks": 4,
     "demo": 5, "screen": 5,
-    "cli": 5, "cli_bench": 5, "cli_evaluate": 5, "cli_options": 5,
+    "cli": 5, "cli_bench": 5, "cli_evaluate": 5, "cli_options": 5, "cli_synth": 5,
 }  # fmt: skip
 STRANGERS = ({"model", "datasets", "planners"}, {"deploy", "benchmarks"})  # within each set, none imports another
 OPTIONAL = ("libsumo", "traci", "sumolib", "ray", "rerun", "tensorrt", "tensorrt_rtx")  # pip's extras
