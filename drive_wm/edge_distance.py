@@ -1,8 +1,11 @@
-"""Signed distance of every raster cell to the border of an area, exact up to rounding.
+"""Signed distance of every raster cell to the border of an area, exact: blocks of cells, refined with what may be nearest.
 
-Squares of cells are cut into smaller ones again and again; each keeps only the segments that may be nearest to one of its
-cells, so that a cell is compared with a handful.
+A border segment can be nearest to some point of a block only if the block's centre is no farther from it than from the
+nearest segment, plus the way from the centre to that point and back. So few segments are left when blocks are cells.
 """
+
+from dataclasses import dataclass
+from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,7 +13,7 @@ from numpy.typing import NDArray
 from drive_wm.log import Floats, Ints
 from drive_wm.scene import CELL_M, EDGE_CLIP_M, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
-SIDES = (40, 8, 4, 2, 1)  # of the squares, in cells
+PARTS = (5, 5, 2, 2, 2)  # a block's side is cut into so many; together RASTER_SIZE
 _X_M = X_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
 _Y_M = Y_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
 
@@ -25,46 +28,59 @@ def edge_distance(border_m: Floats) -> Floats:
     return np.where(_inside(border_m), 1.0, -1.0) * _unsigned_distance(near)
 
 
+@dataclass(frozen=True)
+class _Blocks:
+    """Square blocks of cells, and per block, one after the other, the segments that may be nearest to a point in it."""
+
+    side_m: float
+    low_m: Floats  # (N, 2) lower corner
+    count: Ints  # (N,) segments of each block
+    segment: Ints  # (sum of count,)
+
+    def cut(self, parts: int) -> "_Blocks":
+        """Each block as parts x parts smaller ones, row by row, with its segments."""
+        side_m = self.side_m / parts
+        corner = side_m * np.stack(np.meshgrid(np.arange(parts), np.arange(parts)), axis=-1).reshape(-1, 2)
+        count = np.repeat(self.count, parts**2)
+        parents_first = np.repeat(np.cumsum(self.count) - self.count, parts**2)
+        move = np.repeat(parents_first - (np.cumsum(count) - count), count)
+        low_m = (self.low_m[:, None] + corner).reshape(-1, 2)
+        return _Blocks(side_m, low_m, count, self.segment[np.arange(len(move)) + move])
+
+    def nearest(self, border_m: Floats) -> tuple[Floats, "_Blocks"]:
+        """Distance (N,) of each centre to the border, clipped, and the blocks without what cannot be nearest in them."""
+        block = np.repeat(np.arange(len(self.count)), self.count)
+        away_m = _away_m(self.low_m + self.side_m / 2, block, border_m, self.segment)
+        some = self.count > 0
+        nearest_m = np.full(len(self.count), EDGE_CLIP_M)
+        if some.any():
+            first = np.cumsum(self.count) - self.count
+            nearest_m[some] = np.minimum.reduceat(away_m, first[some])
+        reach_m = (self.side_m - CELL_M) / sqrt(2)  # from the centre to the corner cell's centre
+        kept = away_m <= np.minimum(nearest_m + 2 * reach_m, EDGE_CLIP_M + reach_m)[block] + 1e-9
+        left = _Blocks(self.side_m, self.low_m, np.bincount(block[kept], minlength=len(self.count)), self.segment[kept])
+        return nearest_m.clip(max=EDGE_CLIP_M), left
+
+
 def _unsigned_distance(border_m: Floats) -> Floats:
-    distance_m = np.full((RASTER_SIZE, RASTER_SIZE), EDGE_CLIP_M)
-    row, column = (index.ravel() for index in np.indices((RASTER_SIZE // SIDES[0],) * 2))
-    square, segment = (index.ravel() for index in np.indices((len(row), len(border_m))))
-    for side, smaller in zip(SIDES, (*SIDES[1:], 1), strict=True):
-        if not len(segment):
-            return distance_m
-        middle_m = np.stack([X_RANGE_M[0] + CELL_M * side * (column + 0.5), Y_RANGE_M[0] + CELL_M * side * (row + 0.5)])
-        away_m = _away_m(middle_m[:, square], border_m, segment)
-        nearest_m = np.minimum.reduceat(away_m, np.flatnonzero(np.diff(square, prepend=-1)))
-        if side > 1:
-            reach_m = np.sqrt(0.5) * CELL_M * (side - 1)  # from the middle to the middle of the cell in the corner
-            most_m = np.minimum(nearest_m + 2 * reach_m, EDGE_CLIP_M + reach_m) + 1e-9
-            kept = np.flatnonzero(away_m <= most_m[square])
-            row, column, square, segment = _cut(row, column, square[kept], segment[kept], side // smaller)
-    distance_m[row, column] = np.minimum(nearest_m, EDGE_CLIP_M)
-    return distance_m
+    whole = np.array([[X_RANGE_M[0], Y_RANGE_M[0]]])
+    blocks = _Blocks(RASTER_SIZE * CELL_M, whole, np.array([len(border_m)]), np.arange(len(border_m)))
+    for parts in PARTS:
+        nearest_m, blocks = blocks.cut(parts).nearest(border_m)
+    # Axes y, x of the largest blocks first; the raster has all y, then all x.
+    axes = 2 * len(PARTS)
+    grid = nearest_m.reshape([parts for parts in PARTS for _ in "yx"])
+    return grid.transpose(*range(0, axes, 2), *range(1, axes, 2)).reshape(RASTER_SIZE, RASTER_SIZE)
 
 
-def _away_m(points_m: Floats, border_m: Floats, segment: Ints) -> Floats:
-    """Distances (N,) of points (2, N) from one segment each."""
-    x, y = border_m[:, 0].T
-    step_x, step_y = (border_m[:, 1] - border_m[:, 0]).T
-    per_length2 = 1 / np.maximum(step_x**2 + step_y**2, 1e-18)
-    dx, dy = points_m[0] - x[segment], points_m[1] - y[segment]
-    along_x, along_y = step_x[segment], step_y[segment]
-    share = np.clip((dx * along_x + dy * along_y) * per_length2[segment], 0, 1)
-    return np.sqrt((dx - share * along_x) ** 2 + (dy - share * along_y) ** 2)
-
-
-def _cut(row: Ints, column: Ints, square: Ints, segment: Ints, parts: int) -> tuple[Ints, Ints, Ints, Ints]:
-    """Each square (S,) into parts x parts, which all take over its segments; square and segment (N,) are pairs in order."""
-    live, count = np.unique(square, return_counts=True)
-    first = np.repeat(np.cumsum(count) - count, parts**2)
-    count = np.repeat(count, parts**2)
-    of = np.repeat(np.arange(len(count)), count)
-    taken = np.arange(len(of)) - (np.cumsum(count) - count - first)[of]
-    inner_row, inner_column = (index.ravel() for index in np.indices((parts, parts)))
-    smaller = (np.add.outer(index[live] * parts, inner).ravel() for index, inner in ((row, inner_row), (column, inner_column)))
-    return *smaller, of, segment[taken]
+def _away_m(points_m: Floats, point: Ints, border_m: Floats, segment: Ints) -> Floats:
+    """Distance of pairs: points (N, 2) by index, segments (E, 2, 2) by index."""
+    (x0, y0), (dx, dy) = border_m[:, 0].T, (border_m[:, 1] - border_m[:, 0]).T
+    scale = 1 / np.maximum(dx**2 + dy**2, 1e-18)
+    x, y = points_m[:, 0][point] - x0[segment], points_m[:, 1][point] - y0[segment]
+    dx, dy = dx[segment], dy[segment]
+    along = np.clip((x * dx + y * dy) * scale[segment], 0, 1)
+    return np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2)
 
 
 def _inside(border_m: Floats) -> NDArray[np.bool_]:
