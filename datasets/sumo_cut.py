@@ -11,6 +11,7 @@ from drive_wm.datasets.sumo_runs import BEYOND_M, KEYFRAME_STEPS, KEYFRAMES, WIN
 from drive_wm.datasets.sumo_simulation import STEP_S
 from drive_wm.datasets.sumo_tracks import EGO_CENTRE_M, wheeled
 from drive_wm.datasets.sumo_traffic import CATEGORIES, EGO_SIZE_M
+from drive_wm.datasets.sumo_visibility import visibility_of
 from drive_wm.log import Bools, Floats, Ints, Log
 
 SEEN_M, MAP_M = 100.0, 120.0
@@ -38,6 +39,7 @@ def cut(run: Run, window: Window, name: str) -> Log:
         route=_route(run, window), targets=np.zeros((0, 2), np.int64),
         has_ego=True, has_all_traffic=True,
     )  # fmt: skip
+    log = replace(log, visibility=visibility_of(log))
     return mirrored(log) if run.left_hand else log
 
 

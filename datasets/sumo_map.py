@@ -34,6 +34,7 @@ class Roads:
 
     map: LogMap
     shape_m: dict[str, Floats]  # centreline of every lane, by SUMO's lane id
+    signals: shapely.MultiLineString  # those of the map's stop lines that a signal governs
 
 
 def read_roads(path: Path) -> Roads:
@@ -49,16 +50,18 @@ def read_roads(path: Path) -> Roads:
     lane_dividers, road_dividers = _dividers(root, lanes)
     drivable = _drivable(root, lanes)
     paths = _union([_strip(lane) for lane in lanes if lane.user == "walker" and lane.function != "crossing"])
+    stops, signals = _stop_lines(root, lanes)
     return Roads(
         LogMap(
             lanes=pieces, lane_successors=follows, lane_left=left, lane_right=right, lane_in_junction=in_junction,
             drivable=_areas(drivable),
             crosswalks=_areas(shapely.MultiPolygon([_strip(lane) for lane in lanes if _is_painted(lane)])),
             walkways=_areas(shapely.difference(paths, drivable, grid_size=GRID_M)),
-            stop_lines=_lines(_stop_lines(root, lanes)), lane_dividers=_lines(lane_dividers),
+            stop_lines=_lines(stops), lane_dividers=_lines(lane_dividers),
             road_dividers=_lines(road_dividers),
         ),
         {lane.id: lane.shape_m for lane in lanes},
+        _lines(signals),
     )  # fmt: skip
 
 
@@ -173,16 +176,16 @@ def _by_edge(lanes: list[Lane]) -> dict[str, list[Lane]]:
     return edges
 
 
-def _stop_lines(root: ElementTree.Element, lanes: list[Lane]) -> list[BaseGeometry]:
-    """Across all lanes of a street where it must give way or has a signal."""
+def _stop_lines(root: ElementTree.Element, lanes: list[Lane]) -> tuple[list[BaseGeometry], list[BaseGeometry]]:
+    """Lines across all lanes of a street where it must give way or has a signal; those with a signal once more."""
     yielding = {str(c.get("from")) for c in root.iter("connection") if c.get("state") in ("m", "o", "O", "s", "w", "=")}
     signalled = {str(c.get("from")) for c in root.iter("connection") if c.get("tl")}
-    stops = []
+    stops: dict[str, BaseGeometry] = {}
     for edge, own in _by_edge(lanes).items():
         if edge in yielding | signalled:
             right, left = _sides(own[0])[1], _sides(own[-1])[0]
-            stops.append(shapely.LineString([left.coords[-1], right.coords[-1]]))
-    return stops
+            stops[edge] = shapely.LineString([left.coords[-1], right.coords[-1]])
+    return list(stops.values()), [line for edge, line in stops.items() if edge in signalled]
 
 
 def _areas(geometry: BaseGeometry) -> shapely.MultiPolygon:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
 from drive_wm.cli_bench import bench
 from drive_wm.cli_evaluate import evaluate
 from drive_wm.cli_options import Caches, Json, Root, Version, Weights
+from drive_wm.cli_synth import synth
 from drive_wm.screen import Commands, interruptible, progress, screen, show
 
 app = typer.Typer(
@@ -29,6 +31,7 @@ app = typer.Typer(
 )
 app.add_typer(evaluate, name="evaluate")
 app.add_typer(bench, name="bench")
+app.command()(synth)
 
 COMPARED = {
     "protocol": "", "l2 a": ".2f", "l2 b": ".2f", "l2 b-a, 95 %": "", "hits a": ".2%", "hits b": ".2%", "hits b-a, 95 %": "",
@@ -54,11 +57,20 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
     from drive_wm.datasets.doctor import diagnose, healthy
 
     findings = diagnose(root, version)
-    table = Table("", "what", "found", "to do")
+    table = Table("", "what", "found", box=SIMPLE_HEAD, padding=0)
+    for column in table.columns:
+        column.overflow = "fold"
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.required else "[yellow]optional[/]"
-        table.add_row(mark, escape(finding.name), escape(finding.found), escape(finding.to_do))
+        table.add_row(mark, escape(finding.name), escape(finding.found))
     screen.print(table)
+    # Below the table and unbroken, so that paths and commands can be copied.
+    to_do: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding.ok:
+            to_do.setdefault(finding.to_do, []).append(finding.name)
+    for what, names in to_do.items():
+        screen.print(f"[bold]{escape(', '.join(names))}[/]: {escape(what)}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if healthy(findings) else 1)
 
 
@@ -84,6 +96,20 @@ def prepare(
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
     for defect, count in manifest.defects.items():
         screen.print(f"{count:7,} {defect}", highlight=False)
+
+
+@app.command("show")
+def show_log(
+    log: Annotated[str, typer.Argument(metavar="LOG", help="A *.log.safetensors file, CACHE:NAME, or a sample: cut_in.")],
+    step: Annotated[int | None, typer.Option(help="Keyframe of a PNG, the first of a GIF.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to draw, .png or .gif; by default NAME.png.")] = None,
+    rerun: Annotated[Path | None, typer.Option(help="File to write for the Rerun viewer, .rrd.")] = None,
+) -> None:
+    """Draw a recorded drive from above, as a picture or moving, or record it for Rerun."""
+    from drive_wm.show import find_log, show_log
+
+    for path in show_log(find_log(log), step, out, rerun):
+        screen.print(f"{path}", highlight=False)
 
 
 @app.command()

@@ -80,7 +80,12 @@ BAD = {  # name: (damage, changed request, kind of error, parts of its message)
         InputError,
         ["fit together", "c_car"],
     ),
-    "no semantic map": (delete("maps/mask.png"), {}, FileNotFoundError, ["mask.png", "map.json"]),
+    "a column that is not there": (
+        change(f"{TABLES}/sample.json", lambda rows: rows[1].pop("next")),
+        {},
+        InputError,
+        ["sample.json is damaged", "missing required field `next`", "Unpack"],
+    ),
     "missing map": (
         lambda root, edit: (root / MAP).rename(root / "maps/expansion/boston-seaport.json"),
         {},
