@@ -124,7 +124,7 @@ def sample_logs(out: Annotated[Path, typer.Option(help="Folder to write.")]) -> 
 def train(
     cache: Caches,
     out: Annotated[Path, typer.Option(help="Folder of the run: weights, checkpoints, TensorBoard log.")],
-    preset: Annotated[str, typer.Option(help="tiny (seconds on a CPU) or base.")] = "base",
+    preset: Annotated[str, typer.Option(help="tiny (seconds on a CPU), cpu-hour or base.")] = "base",
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="train.epochs=5, for example.")] = None,
     init: Annotated[str | None, typer.Option(help="Start from these weights: a path, or `synthetic`.")] = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Name of a drive never to train on; repeatable.")] = None,
