@@ -16,6 +16,7 @@ from drive_wm.benchmarks.prediction_targets import Target
 from drive_wm.errors import InputError
 from drive_wm.geometry import transform
 from drive_wm.log import Log
+from drive_wm.mirror import mirrored
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import Scene
 from drive_wm.scene_at import SceneBuilder
@@ -46,7 +47,7 @@ def baseline_forecast(named: type[Baseline], helper: PredictHelper) -> Forecast:
     return forecast
 
 
-def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
+def model_forecast(model: WorldModel, batch: int = 32) -> Forecast:
     """The world model's joint modes of each target, seen from it, brought down to ten."""
 
     def forecast(log: Log, targets: Sequence[Target]) -> list[Prediction]:
@@ -66,9 +67,21 @@ def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
 
 
 def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:
-    """Trajectories (B, 10, T, 2) of agent 0 in the global frame, float64, and their probabilities (B, 10)."""
+    """Trajectories (B, 10, T, 2) of agent 0 in the global frame, float64, and their probabilities (B, 10).
+
+    Every scene is imagined as it is and in a mirror: twice the modes, and what only one side of the model believes counts
+    half.
+    """
+    seen, turned = _ego_modes(model, scene), _ego_modes(model, mirrored(scene))
+    flip = torch.tensor([1.0, -1.0])
+    modes = torch.cat([seen[0], turned[0] * flip], 1), torch.cat([seen[1], -turned[1]], 1), torch.cat([seen[2], turned[2]], 1)
+    paths_m, likely = reduce_modes(*modes, torch.cat([seen[3], turned[3]], 1) / 2, MODES)
+    return transform(global_from_ego[:, None], paths_m), likely
+
+
+def _ego_modes(model: WorldModel, scene: Scene) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Positions (B, M, T, 2), headings (B, M, T), spreads (B, M, T, 2) of agent 0, and the modes' probabilities (B, M)."""
     with torch.inference_mode():
         imagined = model.imagine(scene.to(model.modes.device)).to("cpu")
     position_m, yaw_rad, spread_m = (x[:, 0, :, 0] for x in (imagined.position_m, imagined.yaw_rad, imagined.spread_m))
-    paths_m, likely = reduce_modes(position_m, yaw_rad, spread_m, imagined.mode_logits.double().softmax(-1), MODES)
-    return transform(global_from_ego[:, None], paths_m), likely
+    return position_m, yaw_rad, spread_m, imagined.mode_logits.double().softmax(-1)

@@ -10,6 +10,7 @@ from drive_wm.benchmarks.prediction_forecast import MODES, baseline_forecast, kn
 from drive_wm.benchmarks.prediction_tables import helper_of
 from drive_wm.benchmarks.prediction_targets import STEPS, Target
 from drive_wm.config import TINY
+from drive_wm.datasets.sumo_cut import mirrored as mirrored_log
 from drive_wm.errors import InputError
 from drive_wm.model.world_model import WorldModel
 
@@ -55,6 +56,15 @@ def test_forecasts_are_what_the_challenge_takes(forecasts, crossroads_log):
         assert one.probabilities.sum() == pytest.approx(1.0)
         now = crossroads_log.position_m[target.agent, target.step]
         assert np.linalg.norm(one.prediction[:, 0] - now, axis=-1).max() < 12  # half a second
+
+
+def test_a_mirrored_world_is_forecast_mirrored(model, crossroads_log):
+    flip = np.array([1.0, -1.0])
+    here = model_forecast(model)(crossroads_log, TARGETS)
+    there = model_forecast(model)(mirrored_log(crossroads_log), TARGETS)
+    for one, other in zip(here, there, strict=True):
+        np.testing.assert_allclose(other.prediction * flip, one.prediction, atol=2e-2)
+        np.testing.assert_allclose(other.probabilities, one.probabilities, atol=1e-3)
 
 
 def test_nothing_after_the_keyframe_goes_in(model, forecasts, crossroads_log):
