@@ -29,6 +29,7 @@ class TrainConfig:
     agents: int = 32  # at most this many, the nearest, are imagined
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
+    hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     workers: int = 0
     seed: int = 0

@@ -13,16 +13,15 @@ from drive_wm.scene import Future, Scene
 from drive_wm.structs import cat
 
 Batch = tuple[Scene, Future]
-HELD_OUT = 10
 
 
 class Samples(Dataset[Batch]):
-    """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation.
+    """Scenes of some logs of several caches that have a future to learn from; every n-th log is held out for validation.
 
-    `kinds` (N,) numbers what each scene is: cache and viewpoint, the ego's or a target's.
+    `held_out` chooses these or the others. `kinds` (N,) numbers what each scene is: cache and viewpoint, the ego's or a target's.
     """
 
-    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all") -> None:
+    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all", every: int = 10) -> None:
         self.caches = caches
         self.places: list[tuple[int, int]] = []
         self.kinds: list[int] = []
@@ -30,7 +29,7 @@ class Samples(Dataset[Batch]):
         for c, cache in enumerate(caches):
             first = 0
             for shard in cache.manifest.shards:
-                if (log_number % HELD_OUT == HELD_OUT - 1) == held_out:
+                if (every > 0 and log_number % every == every - 1) == held_out:
                     chosen = _with_future(shard, views)[::stride]
                     self.places += [(c, first + k) for k in chosen]
                     self.kinds += [2 * c + (k >= shard.ego_views) for k in chosen]

@@ -137,11 +137,12 @@ def _senses(latent: Latent) -> Tensor:
     moved = _turn_back((x - start_x) / 50, (y - start_y) / 50, start_rad.cos(), start_rad.sin())
     motion = torch.stack([*velocity, *moved, turn_rad.cos(), turn_rad.sin(), torch.ones_like(x)], dim=1).flatten(2)
     speed_mps = (vx * vx + vy * vy + 1e-6).sqrt()
-    points = [
-        ((x + ahead_m * cos - left_m * sin).flatten(1), (y + ahead_m * sin + left_m * cos).flatten(1))
-        for ahead_m, left_m in looks_m(speed_mps)
-    ]
-    return torch.cat([motion, *(sample_columns(latent.context.bev, *point) for point in points)], dim=1)
+    looks = looks_m(speed_mps)
+    look_x = torch.stack([(x + ahead_m * cos - left_m * sin).flatten(1) for ahead_m, left_m in looks], dim=1)
+    look_y = torch.stack([(y + ahead_m * sin + left_m * cos).flatten(1) for ahead_m, left_m in looks], dim=1)
+    # All looks in one call: its gradient fills a whole map.
+    seen = sample_columns(latent.context.bev, look_x.flatten(1), look_y.flatten(1))
+    return torch.cat([motion, seen.reshape(len(seen), -1, motion.shape[2])], dim=1)
 
 
 def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]:
