@@ -10,8 +10,10 @@ from drive_wm.rollouts import Rollouts
 from drive_wm.scene import Future
 from drive_wm.structs import TensorStruct
 
-NAME_WEIGHT = 0.2
+NAME_WEIGHT = 0.5
 ALONE_WEIGHT = 0.5  # share of the loss in which each agent takes its own best mode, which keeps the modes apart
+# Likelihood asks most where the spread is small, in the first seconds; a forecast is judged by metres, most of them late.
+DISPLACEMENT_WEIGHT = 0.5
 
 
 @dataclass(frozen=True)
@@ -21,12 +23,13 @@ class Losses(TensorStruct):
     joint: Tensor  # (B,) negative log-likelihood per agent-step of the best joint mode
     alone: Tensor  # (B,) the same with the best mode chosen per agent
     name: Tensor  # (B,) cross-entropy of the best joint mode
-    displacement_m: Tensor  # (B,) mean displacement of the best joint mode, for the log
+    displacement_m: Tensor  # (B,) mean displacement of the best joint mode
 
     @property
     def total(self) -> Tensor:
         """Scalar that training minimises."""
-        return (self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name).mean()
+        likelihood = self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name
+        return (likelihood + DISPLACEMENT_WEIGHT * self.displacement_m).mean()
 
 
 def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
@@ -40,19 +43,29 @@ def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
     return ((2 * scale_m).log() + error_m.abs() / scale_m).sum(-1)
 
 
-def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor) -> Losses:
-    """Losses of the first plan's rollouts; counts (B, A) says how much each agent counts, 0 for those not to be explained."""
-    weight = future.tracks.valid * counts[..., None]  # (B, A, T)
-    per_agent = (laplace_nll(rollouts, future)[:, 0] * weight[:, None]).sum(-1)  # (B, M, A)
-    total = weight.sum((1, 2)).clamp(min=1)
-    joint = per_agent.sum(-1) / total[:, None]
-    best = joint.argmin(dim=1)
-    error_m = (future.tracks.position_m[:, None] - rollouts.position_m[:, 0]).square().sum(-1).add(1e-6).sqrt()
-    displacement_m = (error_m * weight[:, None]).sum((2, 3)) / total[:, None]
+def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor, together: Tensor | None = None) -> Losses:
+    """Losses of the first plan's rollouts; counts (B, A) says how much each agent counts, 0 for those not to be explained.
+
+    `together` (B, A) says the same of those who share a joint mode, all who count by default. The best mode is the nearest.
+    """
+    alone, joint = (
+        future.tracks.valid * count[..., None] for count in (counts, counts if together is None else together)
+    )  # (B, A, T)
+    nll = laplace_nll(rollouts, future)[:, 0]  # (B, M, A, T)
+    away_m = (future.tracks.position_m[:, None] - rollouts.position_m[:, 0]).square().sum(-1).add(1e-6).sqrt()
+    displacement_m = _mean(away_m, joint)
+    best = displacement_m.argmin(dim=1)
+    own = (away_m * alone[:, None]).sum(-1).argmin(dim=1)  # (B, A)
+    per_agent = (nll * alone[:, None]).sum(-1).gather(1, own[:, None])[:, 0]
     row = torch.arange(len(best), device=best.device)
     return Losses(
-        joint=joint[row, best],
-        alone=per_agent.amin(dim=1).sum(-1) / total,
+        joint=_mean(nll, joint)[row, best],
+        alone=per_agent.sum(-1) / alone.sum((1, 2)).clamp(min=1),
         name=torch.nn.functional.cross_entropy(rollouts.mode_logits, best, reduction="none"),
-        displacement_m=displacement_m[row, best].detach(),
+        displacement_m=displacement_m[row, best],
     )
+
+
+def _mean(values: Tensor, weight: Tensor) -> Tensor:
+    """Mean (B, M) of values (B, M, A, T) by weight (B, A, T); 0 where nothing weighs."""
+    return (values * weight[:, None]).sum((2, 3)) / weight.sum((1, 2)).clamp(min=1)[:, None]

@@ -18,7 +18,7 @@ Batch = tuple[Scene, Future]
 class Samples(Dataset[Batch]):
     """Scenes of some logs of several caches that have a future to learn from; every n-th log is held out for validation.
 
-    `held_out` chooses these or the others. `kinds` (N,) numbers what each scene is: cache and viewpoint, the ego's or a target's.
+    `held_out` chooses these or the others. `kinds` (N,) numbers what each scene is: its cache, and whose view it is.
     """
 
     def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all", every: int = 10) -> None:

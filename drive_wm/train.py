@@ -65,7 +65,8 @@ class Training(lightning.LightningModule):
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch
         if not bool(scene.has_ego.all()):  # seen from a target, whose next six seconds are what is asked
-            return rollout_losses(self.model.imagine(scene), future, self._counts(scene, 1.0, self.train_config.beside))
+            beside = self._counts(scene, 1.0, self.train_config.beside)
+            return rollout_losses(self.model.imagine(scene), future, beside, self._counts(scene, 1.0, 0.0))
         if free_ego:
             return rollout_losses(self.model.imagine(scene), future, self._counts(scene, 1.0, 1.0))
         rollouts = self.model.imagine(scene, logged_plan(scene, future))

@@ -64,3 +64,12 @@ def test_a_scene_without_anybody_counts_nothing() -> None:
     losses = rollout_losses(rollouts(torch.zeros(2, 1, 1, 2)), future(torch.ones(1, 1, 2)), torch.zeros(1, 1).bool())
     assert losses.joint.item() == 0
     assert losses.alone.item() == 0
+
+
+def test_those_who_share_the_mode_choose_it() -> None:
+    """Mode 0 suits agent 0, mode 1 agent 1: agent 0 alone decides, and agent 1 still takes its own."""
+    modes = torch.tensor([[[[0.0, 0.0]], [[4.0, 0.0]]], [[[1.0, 0.0]], [[0.0, 0.0]]]])
+    losses = rollout_losses(rollouts(modes), future(torch.zeros(2, 1, 2)), torch.ones(1, 2), torch.tensor([[1.0, 0.0]]))
+    assert losses.joint.item() == pytest.approx(2 * log(2))
+    assert losses.displacement_m.item() == pytest.approx(0.0, abs=2e-3)
+    assert losses.alone.item() == pytest.approx(2 * log(2))
