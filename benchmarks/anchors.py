@@ -14,7 +14,7 @@ _FILE = Path(__file__).with_name("anchors.json")
 _SEEN = {  # how far the figure was followed back
     "authors": "read in the authors' repository",
     "quoted": "read where others quote the paper's table",
-    "unread": "as known in the field; the paper's table was not read again",
+    "unread": "taken over, the paper was not read again",
 }
 _ABOUT = ("kind", "method", "source", "link", "checked")
 

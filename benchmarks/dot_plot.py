@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from matplotlib.ticker import MaxNLocator
 
-WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440.0, 168.0, 58.0, 8.0, 22.0  # units of the drawing, about a pixel
+WIDTH, LEFT, RIGHT, TOP, BOTTOM = 440.0, 168.0, 66.0, 8.0, 22.0  # units of the drawing, about a pixel
 _LINE, _PER_SERIES = 16.0, 7.0
-SERIES = 6  # colours that a reader tells apart
+SERIES = 6  # colours that a reader tells apart: more series take another plot
 
 
 @dataclass(frozen=True)

@@ -51,7 +51,9 @@ def inspection_figure(protocol: Protocol, steps: Sequence[dict[str, Any]], plann
     origin = "the rear axle" if protocol == "bev_planner" else "LIDAR_TOP"
     where = f"{first['scene']}, sample {first['sample']}; metres right and ahead of {origin} at t0"
     figure.suptitle(f"{title}\n{where}", color=look.ink, fontsize=13, x=0.01, ha="left")
-    figure.legend(handles=_legend(protocol, look), loc="outside lower left", ncols=6, fontsize=9, frameon=False)
+    figure.legend(
+        handles=_legend(protocol, look), loc="outside lower left", ncols=6, fontsize=9, frameon=False, labelcolor=look.ink
+    )
     return figure
 
 

@@ -21,20 +21,21 @@ class Kind:
     keys: tuple[str, ...] = ()  # a row that holds one of them is of this kind
     word: str = ""  # a command that holds it measures this, whatever its rows hold
     plotted: tuple[str, ...] = ()  # figures drawn by slice; none named: the first few
+    by_protocol: bool = False  # a table each, since figures of two do not compare
     sliced: bool = True  # rows with a "slice" are parts of the whole, not more of it
 
 
 OTHER = Kind("other", "Other results", "Files of no kind that this report knows, shown as they are.")
 KINDS = (
     Kind(
-        "comparison", "Two models compared", "b less a on the samples of both, with the 95 % interval over scenes.",
-        ("l2_avg_difference",), plotted=("l2_avg_difference", "collision_avg_difference"),
-    ),
-    Kind(
         "planning", "Open-loop planning",
         "Distance to what the human drove and collisions with recorded obstacles. Each protocol has its own samples, obstacles "
         "and averages: compare within one alone. Small print is the 95 % interval over scenes; log is the human's own path.",
-        ("l2_avg",), plotted=("l2_avg", "collision_avg"),
+        ("l2_avg",), by_protocol=True, plotted=("l2_avg", "collision_avg"),
+    ),
+    Kind(
+        "comparison", "Two models compared", "b less a on the samples of both, with the 95 % interval over scenes.",
+        ("l2_avg_difference",), plotted=("l2_avg_difference", "collision_avg_difference"),
     ),
     Kind(
         "prediction", "Prediction", "Forecasts over six seconds against what the others did.", ("min_ade_5",),
@@ -67,7 +68,8 @@ def read_kind(path: Path) -> ResultFile:
     found = {kind.name: kind for kind in ([named] if named else map(_kind, results.rows))}
     if len(found) > 1:
         raise InputError(f"{path} mixes rows of {', '.join(sorted(found))}; needed: one kind of results in a file.")
-    return ResultFile(path, *found.values(), results)
+    (kind,) = found.values()
+    return ResultFile(path, kind, results)
 
 
 def _kind(row: Row) -> Kind:

@@ -53,7 +53,7 @@ def read_results(path: Path) -> Results:
     if not path.is_file():
         raise FileNotFoundError(f"No results at {path}. Every command that measures writes them with --json {path}.")
     try:
-        found = json.loads(path.read_text())
+        found = json.loads(path.read_text(), parse_constant=_refused)
     except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}). Measure again with --json {path}.") from error
     lacks = [key for key in _KEYS if not isinstance(found, dict) or key not in found]
@@ -67,14 +67,22 @@ def read_results(path: Path) -> Results:
     if nested:
         some = ", ".join(map(str, nested[:3]))
         raise InputError(
-            f"{path}: {len(nested)} of {len(found['rows'])} rows are not flat objects (rows {some}); needed: text, numbers, "
-            f"booleans and null under names. Measure again with --json {path}."
+            f"{path}: {len(nested)} of {len(found['rows'])} rows are not flat objects (first: {some}, counted from 0); needed: "
+            f"text, numbers, booleans and null under names. Measure again with --json {path}."
         )
     return Results(**{key: found[key] for key in _KEYS})
 
 
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
 def _flat(row: Any) -> bool:
-    return isinstance(row, dict) and all(value is None or isinstance(value, (str, int, float)) for value in row.values())
+    return (
+        isinstance(row, dict)
+        and bool(row)
+        and all(value is None or isinstance(value, (str, int, float)) for value in row.values())
+    )
 
 
 def machine() -> dict[str, Any]:

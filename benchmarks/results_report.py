@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from drive_wm.benchmarks.planning_table import HUMAN
 from drive_wm.benchmarks.report import KeyFigure, Note, write_page
 from drive_wm.benchmarks.result_kinds import KINDS, OTHER, ResultFile, read_kind
 from drive_wm.benchmarks.result_sections import Section, by_label, section_of
@@ -12,7 +13,6 @@ from drive_wm.benchmarks.worst_samples import WORST, Progress, worst_of
 from drive_wm.errors import InputError
 
 _HEADLINES = ("l2_avg", "collision_avg", "min_ade_5", "pdms", "p99_ms", "scene_seconds_per_second")
-_CONTROL = "log"  # the human's rows are a control, not a result
 
 
 def report(
@@ -58,7 +58,7 @@ def key_figures(sections: Sequence[Section]) -> list[KeyFigure]:
     found = []
     for section in sections:
         table = section.tables[-1] if section.tables else None
-        own = [row for row in table.rows if row.get("planner") != _CONTROL] if table else []
+        own = [row for row in table.rows if row.get("planner") != HUMAN] if table else []
         for key in _HEADLINES:
             if table and own and is_number(own[0].get(key)):
                 row, label = own[0], next(iter(by_label(own)))

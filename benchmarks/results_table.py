@@ -36,7 +36,9 @@ def is_end(key: str) -> bool:
 def span(key: str, row: Mapping[str, Any]) -> str:
     """ "0.40–0.55", the interval that a row holds of this figure; "" where it holds none."""
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    return "" if low is None or high is None else f"{cell(key, low)}–{cell(key, high)}"
+    if not (is_number(low) and is_number(high)):
+        return ""
+    return f"{cell(key, float(low))}{' to ' if low < 0 else '–'}{cell(key, float(high))}"
 
 
 def _in_brackets(key: str, row: Mapping[str, Any]) -> str:
@@ -65,12 +67,13 @@ def heading(key: str) -> str:
     """ "L2 avg, m" of l2_avg; "collision 1 s, %" of collision_1s; "p99, ms" of p99_ms."""
     ending = next((ending for ending in _UNITS if key.endswith(ending)), "")
     unit = "%" if is_share(key) else "m" if key.startswith(_METRES) else _UNITS.get(ending, "")
+    unit = "" if key.endswith("_sign") else unit
     key = key.removesuffix(ending)
     name, _, at = key.rpartition("_")
     if name and (at == "avg" or (at[:-1].isdigit() and at.endswith("s"))):
         text = f"{_HEADINGS.get(name, name.replace('_', ' '))} {at if at == 'avg' else at[:-1] + ' s'}"
     else:
-        text = _HEADINGS.get(key, key.replace("_", " "))
+        text = _HEADINGS.get(key, key.replace("_", " ")).replace("l2 ", "L2 ")
     return f"{text}, {unit}" if unit else text
 
 

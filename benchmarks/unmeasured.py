@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from drive_wm.benchmarks.planning_slices import SLICES
+from drive_wm.benchmarks.planning_table import HUMAN
 from drive_wm.benchmarks.result_kinds import OTHER, ResultFile, Row
 from drive_wm.benchmarks.results_table import heading, is_end
 
@@ -23,7 +24,7 @@ class Gap:
 
 def gaps(file: ResultFile) -> list[Gap]:
     """All that this file leaves open."""
-    rows = [row for row in file.results.rows if row.get("planner") != "log"]
+    rows = [row for row in file.results.rows if row.get("planner") != HUMAN]
     found = [*_notes(rows), *_absent(rows), *_few(rows), *_machine(file)]
     if file.kind.name == "planning":
         found += [*_no_command(rows), *_no_slice(rows)]
@@ -43,8 +44,9 @@ def _notes(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
 
 def _absent(rows: Sequence[Row]) -> Iterator[tuple[str, str]]:
     keys = dict.fromkeys(key for row in rows for key, value in row.items() if value is None and not is_end(key))
+    explained = tuple(name.removesuffix("_note") for row in rows for name in row if name.endswith("_note"))
     for key in keys:
-        if f"{key}_note" not in {name for row in rows for name in row}:
+        if not key.startswith(explained):
             where = _names(row for row in rows if key in row and row[key] is None)
             yield heading(key), f"no value in {where}"
 
