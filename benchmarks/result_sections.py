@@ -11,7 +11,7 @@ from drive_wm.benchmarks.result_kinds import Kind, ResultFile, Row
 from drive_wm.benchmarks.results_table import heading, is_end, is_number, is_share
 
 FIGURES = 6  # plotted where a kind names none
-_HIDDEN = ("slice", "frames", "protocol")
+_HIDDEN = ("slice", "protocol")
 _COUNTS = ("n", "scenes", "missing", "steps", "threads")  # not figures
 _SCORES = ("closed_loop",)  # kinds whose figures all run from 0 to 1, and go into one plot
 
