@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -20,7 +21,8 @@ from drive_wm.files import write_atomically
 from drive_wm.metrics.planning import STEPS, Protocol, footprints
 from drive_wm.metrics.planning_grid import GRIDS, box_corners_m
 
-HIT, TRUTH, OTHER, OTHER_EDGE = "#c1121f", "#1b7f5c", "#c9ccd3", "#8a8f98"
+HIT, TRUTH, OTHER_EDGE = "#d7263d", "#22936c", "#8a8f98"
+OTHER = to_rgba(OTHER_EDGE, 0.42)  # pale on light paper, dim on dark
 _REACH_M = 11.0  # half the side of a panel about plan and human
 _HALF_METRE = ("uniad", "stp3_vad")  # protocols whose cells are large enough to see
 

@@ -1,17 +1,18 @@
 """`drive-wm report`: result files and rows files as one page."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from drive_wm.benchmarks.planning_table import HUMAN
 from drive_wm.benchmarks.report import KeyFigure, Note, write_page
 from drive_wm.benchmarks.result_kinds import KINDS, OTHER, ResultFile, read_kind
-from drive_wm.benchmarks.result_sections import Section, by_label, section_of
+from drive_wm.benchmarks.result_sections import ResultTable, Section, by_label, section_of
 from drive_wm.benchmarks.results_table import cell, heading, is_number, span
 from drive_wm.benchmarks.unmeasured import Gap, gaps
 from drive_wm.benchmarks.worst_samples import WORST, Progress, worst_of
 from drive_wm.errors import InputError
 
+OURS = "world_model"
 _HEADLINES = ("l2_avg", "collision_avg", "min_ade_5", "pdms", "p99_ms", "scene_seconds_per_second")
 
 
@@ -54,20 +55,18 @@ def sections_of(files: Sequence[ResultFile]) -> list[Section]:
 
 
 def key_figures(sections: Sequence[Section]) -> list[KeyFigure]:
-    """The headline figures of the last table of each section: of planning that is the strict protocol where it was run."""
-    found = []
-    for section in sections:
-        table = section.tables[-1] if section.tables else None
-        own = [row for row in table.rows if row.get("planner") != HUMAN] if table else []
-        for key in _HEADLINES:
-            if table and own and is_number(own[0].get(key)):
-                row, label = own[0], next(iter(by_label(own)))
-                name, _, unit = heading(key).partition(", ")
-                interval = f", 95 % {ends}" if (ends := span(key, row)) else ""
-                n = f", n = {row['n']}" if row.get("n") is not None else ""
-                detail = f"{', '.join(filter(None, [label, table.title]))}{n}{interval}"
-                found.append(KeyFigure(f"{cell(key, row[key])} {unit}".strip(), name, detail))
-    return found
+    """Headline figures of each section: of our model where it is among the rows, and of the protocol that was run last."""
+    return [figure for section in sections if section.tables for figure in _headlines(section.tables[-1])]
+
+
+def _headlines(table: ResultTable) -> Iterator[KeyFigure]:
+    own = sorted((row for row in table.rows if row.get("planner") != HUMAN), key=lambda row: OURS not in row.values())
+    for key in _HEADLINES:
+        if own and is_number(value := own[0].get(key)):
+            name, _, unit = heading(key).partition(", ")
+            facts = [next(iter(by_label(own))), table.title]
+            facts += [f"n = {own[0]['n']}"] * ("n" in own[0]) + [f"95 % {ends}" for ends in [span(key, own[0])] if ends]
+            yield KeyFigure(f"{cell(key, value)} {unit}".strip(), name, ", ".join(filter(None, facts)))
 
 
 def merged(found: Sequence[Gap]) -> list[dict[str, str]]:

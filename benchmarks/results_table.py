@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from drive_wm.benchmarks.results_file import Results, read_results
 
@@ -36,9 +36,9 @@ def is_end(key: str) -> bool:
 def span(key: str, row: Mapping[str, Any]) -> str:
     """ "0.40–0.55", the interval that a row holds of this figure; "" where it holds none."""
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    if not (is_number(low) and is_number(high)):
-        return ""
-    return f"{cell(key, float(low))}{' to ' if low < 0 else '–'}{cell(key, float(high))}"
+    if is_number(low) and is_number(high):
+        return f"{cell(key, float(low))}{' to ' if low < 0 else '–'}{cell(key, float(high))}"
+    return ""
 
 
 def _in_brackets(key: str, row: Mapping[str, Any]) -> str:
@@ -49,7 +49,7 @@ def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 

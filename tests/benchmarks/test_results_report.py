@@ -115,6 +115,14 @@ def test_how_every_file_was_made_is_said(others, tmp_path, parsed):
     assert texts.count("Seed") == 3
 
 
+def test_our_model_leads(tmp_path, parsed):
+    rows = [{"model": name, "min_ade_5": value, "n": 9} for name, value in (("constant_velocity", 4.5), ("world_model", 1.25))]
+    path = written(tmp_path / "p.json", rows, "drive-wm evaluate prediction")
+    texts = parsed(report([path], tmp_path / "r.html")).texts
+    at = texts.index("min ade 5")
+    assert texts[at : at + 3] == ["min ade 5", "1.25 m", "world_model, n = 9"]
+
+
 def rows_changed(**changes):
     def change(path):
         path.write_text(json.dumps(json.loads(path.read_text()) | changes))
