@@ -63,8 +63,8 @@ def _cut(row: Ints, column: Ints, square: Ints, segment: Ints, parts: int) -> tu
     of = np.repeat(np.arange(len(count)), count)
     taken = np.arange(len(of)) - (np.cumsum(count) - count - first)[of]
     inner_row, inner_column = (index.ravel() for index in np.indices((parts, parts)))
-    smaller = (np.add.outer(index[live] * parts, inner).ravel() for index, inner in ((row, inner_row), (column, inner_column)))
-    return *smaller, of, segment[taken]
+    row, column = ((index[live, None] * parts + inner).ravel() for index, inner in ((row, inner_row), (column, inner_column)))
+    return row, column, of, segment[taken]
 
 
 def _inside(border_m: Floats) -> NDArray[np.bool_]:
