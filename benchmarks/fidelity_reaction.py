@@ -7,11 +7,11 @@ import torch
 from torch import Tensor
 
 from drive_wm.benchmarks.drive_sums import Sums, summed
+from drive_wm.benchmarks.fidelity_forecast import Imagine
 from drive_wm.geometry import wrap_angle
 from drive_wm.kinematics import roll
 from drive_wm.log import STATIC, VEHICLE
 from drive_wm.metrics.displacement import expected
-from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Future, Scene, Tracks, ego_speed_mps
 from drive_wm.train import logged_plan
@@ -24,10 +24,13 @@ HEADING_RAD = 0.5
 HEADWAY_S = 3.0  # and closes the distance from its centre to the ego's within this time
 AT_STEP = 6  # 3 s after the brake
 SLOWS_MPS = 0.5
-DISTANCES_M = ((0, 10), (10, 20), (20, 40), (40, 60), (60, torch.inf))
+BANDS_M = {
+    "0 to 10 m": (0, 10), "10 to 20 m": (10, 20), "20 to 40 m": (20, 40), "40 to 60 m": (40, 60),
+    "beyond 60 m": (60, torch.inf),
+}  # fmt: skip
 
 
-def brake_sums(model: WorldModel, scene: Scene, future: Future) -> Sums:
+def brake_sums(imagine: Imagine, scene: Scene, future: Future) -> Sums:
     """Close followers three seconds after the ego brakes, compared with the same when it drives as logged.
 
     `followers_slow`: share whose expected speed is at least 0.5 m/s lower; `followers_change_mps`: its mean change.
@@ -39,7 +42,7 @@ def brake_sums(model: WorldModel, scene: Scene, future: Future) -> Sums:
     asked &= scene.has_ego & (plans.speed_mps[:, 0, AT_STEP - 1] >= EGO_MOVES_MPS)
     both = Plans(**{name: torch.cat([getattr(plans, name), getattr(braking, name)], dim=1) for name in vars(plans)})
     with torch.inference_mode():
-        rollouts = model.imagine(scene, both)
+        rollouts = imagine(scene, both)
     speed_mps = rollouts.velocity_mps[..., AT_STEP - 1, :].norm(dim=-1)  # (B, K, M, A)
     logged, braked = (expected(speed_mps[:, k], rollouts.mode_logits) for k in (0, 1))
     change_mps = braked - logged
@@ -69,21 +72,21 @@ def _brake_plan(scene: Scene, like: Plans) -> Plans:
     return Plans(action, *motion, valid=like.valid)
 
 
-def absence_sums(model: WorldModel, scene: Scene) -> Sums:
+def absence_sums(imagine: Imagine, scene: Scene) -> Sums:
     """How far the others move, over six seconds on average, when the ego is taken away, by their distance from it.
 
     `absence_change_m`: mean displacement between the same joint mode with and without the ego, by probability with it.
     """
     with torch.inference_mode():
-        present, absent = model.imagine(scene), model.imagine(without_ego(scene))
+        present, absent = imagine(scene, None), imagine(without_ego(scene), None)
     apart_m = (present.position_m - absent.position_m)[:, 0].norm(dim=-1).mean(-1)  # (B, M, A)
     change_m = expected(apart_m, present.mode_logits)
     distance_m = (scene.tracks.position_m[:, :, -1] - scene.tracks.position_m[:, :1, -1]).norm(dim=-1)
     counted = scene.tracks.valid[..., -1] & (scene.tracks.kind != STATIC) & scene.has_ego[:, None]
     counted &= torch.arange(counted.shape[1]) > 0
     bands = {
-        f"reaction: ego absent, {low} to {high} m": (low <= distance_m) & (distance_m < high) & counted
-        for low, high in DISTANCES_M
+        f"reaction: ego absent, {name}": (low <= distance_m) & (distance_m < high) & counted
+        for name, (low, high) in BANDS_M.items()
     }
     return summed({"absence_change_m": change_m}, bands)
 

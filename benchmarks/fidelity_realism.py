@@ -38,10 +38,11 @@ class Quantity:
         return round((self.high - self.low) / self.width)
 
 
+# Bins are centred on round numbers: what stands still falls well within one.
 QUANTITIES = {
-    "speed": Quantity("m/s", 0.0, 30.0, 0.1),
-    "acceleration": Quantity("m/s²", -10.0, 10.0, 0.1),
-    "gap to nearest": Quantity("m", -2.0, 40.0, 0.1),
+    "speed": Quantity("m/s", -0.05, 30.05, 0.1),
+    "acceleration": Quantity("m/s²", -10.05, 10.05, 0.1),
+    "gap to nearest": Quantity("m", -2.05, 40.05, 0.1),
 }
 MOVERS = (VEHICLE, CYCLIST, PEDESTRIAN)
 
@@ -58,7 +59,8 @@ def traffic(log: Log, first: int) -> Traffic:
     """What agents do from keyframe `first` on; the ego is a vehicle among them.
 
     Rates. `finite`: agents with finite positions, wherever they are; `off-road`: vehicles whose centre lies outside the
-    drivable area; `overlap`: agents, static ones aside, whose box overlaps another's. Without a drivable area, or with part of the traffic only, what depends on them is left out.
+    drivable area; `overlap`: agents, static ones aside, whose box overlaps another's. Without a drivable area, or with part of
+    the traffic only, what depends on them is left out.
     """
     boxes, kind, valid = _boxes(log)
     time_s = torch.from_numpy(log.time_s)

@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from drive_wm.benchmarks.drive_sums import Sums, joined
+from drive_wm.benchmarks.drive_sums import joined
 from drive_wm.benchmarks.fidelity_forecast import forecast, forecast_sums, imaginers, mode_sums
 from drive_wm.benchmarks.fidelity_reaction import absence_sums, brake_sums
 from drive_wm.benchmarks.fidelity_realism import Traffic, together, traffic
-from drive_wm.benchmarks.fidelity_rows import Found, fidelity_rows
+from drive_wm.benchmarks.fidelity_rows import MODEL, Found, fidelity_rows
 from drive_wm.benchmarks.fidelity_surprise import drive_surprise
 from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_caches
@@ -44,21 +44,27 @@ def run_world_model(
 
 def of_drive(model: WorldModel, log: Log, scene: Scene, future: Future, steps: int, random: torch.Generator) -> Found:
     """Everything that is measured of one drive."""
-    models = imaginers(model)
-    forecasts, surprises = {}, {}
-    modes: Sums = {}
-    for name, imagine in models.items():
-        free = forecast(imagine, scene, future, ego_free=True)
-        forecasts[name, "free"] = forecast_sums(free, random)
-        forecasts[name, "logged"] = forecast_sums(forecast(imagine, scene, future, ego_free=False), random)
-        # Both judge the same corruptions.
-        surprises[name] = drive_surprise(scene, future, free.rollouts, torch.Generator().manual_seed(SEED))
-        modes = modes or mode_sums(free)
+    models, seed = imaginers(model), int(torch.randint(2**31, (), generator=random))
+    free = {name: forecast(imagine, scene, future, ego_free=True) for name, imagine in models.items()}
+    logged = {name: forecast(imagine, scene, future, ego_free=False) for name, imagine in models.items()}
+    both = ((name, ego, found[name]) for name in models for ego, found in (("free", free), ("logged", logged)))
+    forecasts = {(name, ego): forecast_sums(found, random) for name, ego, found in both}
+    # Both judge the same corruptions.
+    surprises = {
+        name: drive_surprise(scene, future, found.rollouts, torch.Generator().manual_seed(seed)) for name, found in free.items()
+    }
     recorded, imagined = realism(model, log, steps, random)
     return Found(
-        forecasts, modes, surprises, joined(brake_sums(model, scene, future), absence_sums(model, scene)), recorded, imagined,
-        has_ego=log.has_ego, has_all_traffic=log.has_all_traffic, has_road=not log.map.drivable.is_empty,
-    )  # fmt: skip
+        forecasts=forecasts,
+        modes=mode_sums(free[MODEL]),
+        surprises=surprises,
+        reaction=joined(brake_sums(model.imagine, scene, future), absence_sums(model.imagine, scene)),
+        recorded=recorded,
+        imagined=imagined,
+        has_ego=log.has_ego,
+        has_all_traffic=log.has_all_traffic,
+        has_road=not log.map.drivable.is_empty,
+    )
 
 
 def realism(model: WorldModel, log: Log, steps: int, random: torch.Generator) -> tuple[Traffic | None, Traffic | None]:
