@@ -19,7 +19,7 @@ FORECASTS = {
     "off_road_rate": ".1%", "n": "", "missing": "",
 }  # fmt: skip
 
-FIDELITY = {  # title of a table, which of its rows begin so: columns
+FIDELITY = {  # title of a table, how its rows' slices begin: columns
     ("Six seconds of everybody that could move: metres, nats", ""): {
         "model": "", "ego": "", "min_ade": ".2f", "likeliest_ade": ".2f", "nll": ".2f",
         "cover_50_along": ".0%", "cover_90_along": ".0%", "n": "",
@@ -124,7 +124,7 @@ def evaluate_world_model(
     with progress("Imagining") as bar:
         rows = run_world_model(cache, weights, seconds, only or [], bar)
     for (title, start), columns in FIDELITY.items():
-        shown = [row for row in rows if ("slice" not in row if not start else str(row.get("slice", "")).startswith(start))]
+        shown = [row for row in rows if _is_shown(str(row.get("slice", "")), start)]
         if shown:
             show(title, [row | {"slice": str(row.get("slice", "")).removeprefix(start)} for row in shown], columns)
     screen.print(f"Mode probabilities are {rows[0]['mode_ece']:.2f} off on average (expected calibration error).")
@@ -132,3 +132,8 @@ def evaluate_world_model(
         screen.print(f"Not measured: {rows[0]['not_measured']}.")
     if json:
         write_results(json, rows, seed=SEED)
+
+
+def _is_shown(name: str, start: str) -> bool:
+    """Whether a slice is in the table of this start; the whole set where it is "". Vehicles stand for all kinds."""
+    return name.startswith(start) and not name.endswith(("cyclists", "pedestrians")) if start else not name

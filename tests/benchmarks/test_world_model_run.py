@@ -103,6 +103,7 @@ def test_nothing_to_measure(model, crossroads_log):
         fidelity_rows([found], 1.0)
 
 
+@pytest.mark.slow
 def test_command_line(cache, weights, tmp_path):
     command = ["evaluate", "world-model", "--cache", str(cache), "--weights", weights, "--seconds", "2", "--only", "bare"]
     result = CliRunner().invoke(app, [*command, "--json", str(tmp_path / "rows.json")])
