@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from drive_wm.cli_options import Caches, Json, Version, Weights
-from drive_wm.screen import progress, show
+from drive_wm.screen import progress, screen, show
 
 evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
 
@@ -19,12 +19,17 @@ FORECASTS = {
     "off_road_rate": ".1%", "n": "", "missing": "",
 }  # fmt: skip
 
+CLOSED_LOOP = {
+    "planner": "", "traffic": "", "pdms": ".3f", "epdms": ".3f", "human_epdms": ".3f", "no_at_fault_collision": ".3f",
+    "drivable_area": ".3f", "time_to_collision": ".3f", "ego_progress": ".3f", "comfort_v1": ".3f", "n": "",
+}  # fmt: skip
+
 
 @evaluate.command("planning")
 def evaluate_planning(
     cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
     planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, log (the human), or FILE.py:FUNCTION of your own.")
+        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
     ] = "world_model",
     weights: Weights = "synthetic",
     only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
@@ -91,3 +96,37 @@ def evaluate_prediction(
     show(title, [row for row in rows if "slice" not in row], FORECASTS)
     if json:
         write_results(json, rows, seed=None)
+
+
+@evaluate.command("closed-loop")
+def evaluate_closed_loop(
+    cache: Caches,
+    planner: Annotated[
+        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
+    ] = "world_model",
+    weights: Weights = "synthetic",
+    traffic: Annotated[
+        str, typer.Option(help="replay (as recorded), idm (vehicles react) or imagined (by the world model).")
+    ] = "replay",
+    horizon: Annotated[float, typer.Option(help="Seconds per drive; 0 drives from the first start to the end.")] = 4.0,
+    every: Annotated[int, typer.Option(min=1, help="Start at every n-th keyframe.")] = 1,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
+    json: Json = None,
+    rows: Annotated[Path | None, typer.Option(help="Write every start's scores to this Parquet file.")] = None,
+) -> None:
+    """Closed loop: a planner drives, planning anew every half second; scored as NAVSIM does, PDMS and EPDMS."""
+    from drive_wm.benchmarks import closed_loop_run as run
+    from drive_wm.benchmarks.closed_loop_table import write_starts
+    from drive_wm.benchmarks.results_file import write_results
+
+    setting = run.Setting(planner, weights, traffic, horizon, every)
+    with progress("Driving") as bar:
+        found = run.run(cache, setting, only or [], bar)
+    table = found.table()
+    show("Closed loop, 1 is best", table[:1], CLOSED_LOOP)
+    if table[0]["without"]:
+        screen.print(f"Not measurable here, and in no score: {table[0]['without']}.")
+    if json:
+        write_results(json, table, seed=None)
+    if rows:
+        write_starts(rows, found.rows())

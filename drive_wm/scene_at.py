@@ -63,13 +63,17 @@ class SceneBuilder:
         builder.log, builder._boxes = log, _boxes(log)
         return builder
 
+    def shown(self, step: int) -> Ints:
+        """Which agents the Scene of this keyframe holds, in its order: 0 is the ego, 1 + i the log's agent i."""
+        return self._boxes.nearest(step, self.config.agents)
+
     def at(self, step: int, command: str = "none") -> tuple[Scene, Future]:
         """Scene and Future of keyframe `step`; B = 1."""
         log, config = self.log, self.config
         if not 0 <= step < len(log.keyframes):
             raise InputError(f"Log {log.name!r} has no step {step}; needed: 0 to {len(log.keyframes) - 1}.")
         pose = torch.from_numpy(log.ego_pose[step])
-        shown = self._boxes.nearest(step, config.agents)
+        shown = self.shown(step)
         past = self._boxes.tracks(shown, step + np.arange(1 - config.history, 1), step, pose, config.agents)
         coming = step + np.arange(1, config.future + 1)
         future = self._boxes.tracks(shown, coming, step, pose, config.agents)
