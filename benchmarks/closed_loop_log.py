@@ -12,7 +12,6 @@ from drive_wm.bicycle import WHEELBASE_PER_LENGTH, CarState
 from drive_wm.kinematics import DT_S
 from drive_wm.log import Bools, Floats, Log
 
-PAST = 4  # keyframes before the start that a Scene reads
 STANDS_MPS = 0.5  # below, a turn rate says nothing of the steering
 
 
@@ -93,8 +92,7 @@ def others_at(log: Log, time_s: Floats) -> Others:
 
 def with_ending(log: Log, step: int, ego_pose: Floats, others: Others) -> Log:
     """The drive up to a keyframe, then ego poses (N, 3) and others at N steps of 0.5 s; nothing recorded later is left."""
-    kept, count = slice(max(0, step - PAST), step + 1), len(ego_pose)
-    past = range(kept.start, kept.stop)
+    kept, count = slice(0, step + 1), len(ego_pose)
     later_s = log.time_s[step] + DT_S * np.arange(1, count + 1)
     unknown = np.full((len(log.agents), count), -1)
 
@@ -103,7 +101,7 @@ def with_ending(log: Log, step: int, ego_pose: Floats, others: Others) -> Log:
 
     return replace(
         log,
-        keyframes=(*(log.keyframes[i] for i in past), *(f"{log.keyframes[step]} + {n * DT_S} s" for n in range(1, count + 1))),
+        keyframes=(*log.keyframes[kept], *(f"{log.keyframes[step]} + {n * DT_S} s" for n in range(1, count + 1))),
         time_s=np.concatenate([log.time_s[kept], later_s]),
         ego_pose=np.concatenate([log.ego_pose[kept], ego_pose]),
         position_m=then(log.position_m, others.position_m),

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from drive_wm.benchmarks.closed_loop import LEAD, Plan, Simulated, Starts, at_start, simulate
@@ -24,6 +23,7 @@ from drive_wm.kinematics import DT_S
 from drive_wm.log import Log
 from drive_wm.metrics.ego_area import EgoAreas
 from drive_wm.metrics.simulated import Crowd
+from drive_wm.scene import SceneConfig
 from drive_wm.scene_at import SceneBuilder
 
 FIRST_STEP = 3  # NAVSIM shows a planner 1.5 s of history
@@ -55,16 +55,16 @@ def run(caches: Sequence[Path], setting: Setting, only: Sequence[str], progress:
     found = []
     for done, (cache, i) in enumerate(drives, start=1):
         log = cache.log(i)
-        if log.has_ego and len(log.keyframes) > FIRST_STEP + 2:
-            found.append(drive(log, plan, setting, imagine))
+        if log.has_ego and starts_in(log, setting)[0]:
+            config = SceneConfig(**cache.manifest.settings.scene)
+            found.append(drive(SceneBuilder(log, config), plan, setting, imagine))
         progress(done, len(drives), log.name)
-    scored = [terms for terms in found if len(terms.steps)]
-    if not scored:
+    if not found:
         raise InputError(
             f"No drive has an ego and {setting.horizon_s:g} s after {FIRST_STEP * DT_S:g} s of history, so there is nothing to "
             "simulate. Pass a cache of drives recorded from a vehicle, or a shorter --horizon."
         )
-    return ClosedLoop(setting.planner, setting.traffic, setting.horizon_s, tuple(scored))
+    return ClosedLoop(setting.planner, setting.traffic, setting.horizon_s, tuple(found))
 
 
 def world_model_step(weights: str) -> Imagine:
@@ -73,12 +73,13 @@ def world_model_step(weights: str) -> Imagine:
     return partial(model.imagine, steps=1)
 
 
-def drive(log: Log, plan: Plan | None, setting: Setting, imagine: Imagine | None = None) -> DriveTerms:
+def drive(builder: SceneBuilder, plan: Plan | None, setting: Setting, imagine: Imagine | None = None) -> DriveTerms:
     """All starts of one drive, scored, and the human from the same starts among recorded traffic."""
-    wanted, ticks = _steps(log, setting)
+    log = builder.log
+    wanted, ticks = starts_in(log, setting)
     # Extended comfort compares each drive with the one that began a tick earlier.
     steps = sorted({*wanted, *(s - 1 for s in wanted if s > FIRST_STEP)}) if setting.horizon_s else list(wanted)
-    starts = Starts(SceneBuilder(log), Human(log), tuple(steps), ticks)
+    starts = Starts(builder, Human(log), tuple(steps), ticks)
     areas = EgoAreas(log.map)
     before = torch.tensor([steps.index(s - 1) if s - 1 in steps else -1 for s in steps], dtype=torch.long)
     slices = slices_of(log)
@@ -112,11 +113,10 @@ def traffic_named(name: str, log: Log, imagine: Imagine | None, recorded: Crowd)
     return Replayed(present)
 
 
-def _steps(log: Log, setting: Setting) -> tuple[list[int], int]:
-    """Keyframes to start from and ticks to drive; whole drives have one start."""
-    if not setting.horizon_s:
-        left_s = float(log.time_s[-1] - log.time_s[FIRST_STEP])
-        return [FIRST_STEP], int((left_s + LATE_S) / DT_S)
-    left_s = log.time_s[-1] - log.time_s[FIRST_STEP :: setting.every]
-    count = int(np.sum(left_s + LATE_S >= setting.horizon_s))
-    return list(range(FIRST_STEP, len(log.keyframes), setting.every))[:count], round(setting.horizon_s / DT_S)
+def starts_in(log: Log, setting: Setting) -> tuple[list[int], int]:
+    """Keyframes to start from, none where the drive is too short, and ticks to drive; whole drives have one start."""
+    left_s = log.time_s[-1] - log.time_s[FIRST_STEP :: setting.every] + LATE_S
+    horizon_s = setting.horizon_s or DT_S * max(1, int(left_s[:1].sum() / DT_S))
+    steps = range(FIRST_STEP, len(log.keyframes), setting.every)
+    enough = [step for step, seconds in zip(steps, left_s, strict=True) if seconds >= horizon_s]
+    return enough if setting.horizon_s else enough[:1], round(horizon_s / DT_S)
