@@ -21,7 +21,7 @@ from drive_wm.log import Floats
 from drive_wm.metrics.at_fault import TTC_STEPS, no_at_fault_collision, time_to_collision
 from drive_wm.metrics.comfort import is_comfortable, motion
 from drive_wm.metrics.ego_area import EgoAreas
-from drive_wm.metrics.pdm_score import MULTIPLIED, MULTIPLIED_V1, PdmTerms
+from drive_wm.metrics.pdm_score import MULTIPLIED, MULTIPLIED_V1, PdmTerms, product
 from drive_wm.metrics.pdm_terms import driving_direction, ego_progress, ego_progress_v1, lane_keeping
 from drive_wm.metrics.ride_comfort import is_steady, is_within_bounds
 from drive_wm.metrics.simulated import Driven
@@ -36,23 +36,19 @@ def score(starts: Starts, simulated: Simulated, human: Simulated, areas: EgoArea
     own, reference = (_road_terms(x, areas) for x in (simulated, human))
     gained, human_gained = (_gained_m(starts, x.driven) for x in (simulated, human))
 
-    def progress(which: tuple[str, ...]) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        return gained, human_gained, _product(own, which), _product(reference, which)
+    def safely(which: tuple[str, ...]) -> tuple[Tensor, Tensor]:
+        return product(own[name] for name in which), product(reference[name] for name in which)
 
     driven = simulated.driven
     return PdmTerms(
         **own,
-        ego_progress=ego_progress(*progress(MULTIPLIED)),
-        ego_progress_v1=ego_progress_v1(*progress(MULTIPLIED_V1)),
+        ego_progress=ego_progress(gained, human_gained, *safely(MULTIPLIED)),
+        ego_progress_v1=ego_progress_v1(gained, human_gained, *safely(MULTIPLIED_V1)),
         history_comfort=_flag(is_within_bounds(*_with_history(starts, driven))),
         extended_comfort=_extended(driven, before),
         comfort_v1=_flag(is_within_bounds(driven.accel_mps2, driven.pose[..., 2], v1=True)),
         comfort_nuplan=_flag(_comfort_nuplan(driven)),
     )
-
-
-def _product(terms: dict[str, Tensor], which: tuple[str, ...]) -> Tensor:
-    return torch.stack([terms[name].nan_to_num(nan=1.0) for name in which]).prod(0)
 
 
 def _road_terms(simulated: Simulated, areas: EgoAreas) -> dict[str, Tensor]:
@@ -125,5 +121,5 @@ def _comfort_nuplan(driven: Driven) -> Tensor:
     return is_comfortable(motion(speed_mps[:, None, 1:], (turn_rad / along_m)[:, None], speed_mps[:, 0]))[:, 0]
 
 
-def _flag(kept_: Tensor) -> Tensor:
-    return kept_.double()
+def _flag(kept: Tensor) -> Tensor:
+    return kept.double()

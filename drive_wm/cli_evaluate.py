@@ -123,7 +123,7 @@ def evaluate_closed_loop(
     with progress("Driving") as bar:
         found = run.run(cache, setting, only or [], bar)
     table = found.table()
-    show("Closed loop, 1 is best", table[:1], CLOSED_LOOP)
+    show("Closed loop: 1 is best; the data has no traffic lights", table[:1], CLOSED_LOOP)
     if table[0]["without"]:
         screen.print(f"Not measurable here, and in no score: {table[0]['without']}.")
     if json:

@@ -5,6 +5,7 @@ Pseudo-Simulation for Autonomous Driving, 2025, equation 1, and the same page of
 with a weighted mean of the rest.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 import torch
@@ -43,13 +44,13 @@ NEVER_FORGIVEN = "extended_comfort"  # NAVSIM adds it after its human filter
 
 def pdms(terms: PdmTerms) -> Tensor:
     """NAVSIM v1's PDM score (B,)."""
-    return kept(terms, MULTIPLIED_V1) * _mean(terms, WEIGHED_V1)
+    return product(getattr(terms, name) for name in MULTIPLIED_V1) * _mean(terms, WEIGHED_V1)
 
 
 def epdms(terms: PdmTerms, human: PdmTerms) -> Tensor:
     """NAVSIM v2's extended PDM score (B,): what the human, too, gets 0 for counts as 1."""
     forgiven = forgive(terms, human)
-    return kept(forgiven, MULTIPLIED) * _mean(forgiven, WEIGHED)
+    return product(getattr(forgiven, name) for name in MULTIPLIED) * _mean(forgiven, WEIGHED)
 
 
 def forgive(terms: PdmTerms, human: PdmTerms) -> PdmTerms:
@@ -58,9 +59,9 @@ def forgive(terms: PdmTerms, human: PdmTerms) -> PdmTerms:
     return replace(terms, **{n: torch.where(getattr(human, n) == 0, 1.0, getattr(terms, n)) for n in names})
 
 
-def kept(terms: PdmTerms, names: tuple[str, ...]) -> Tensor:
-    """Product (B,) of these terms; what is nan counts as 1."""
-    return torch.stack([getattr(terms, name).nan_to_num(nan=1.0) for name in names]).prod(0)
+def product(terms: Iterable[Tensor]) -> Tensor:
+    """Product (B,) of terms; what is nan counts as 1."""
+    return torch.stack(list(terms)).nan_to_num(nan=1.0).prod(0)
 
 
 def _mean(terms: PdmTerms, weights: dict[str, float]) -> Tensor:
