@@ -5,7 +5,9 @@ What is read where NAVSIM's data has more than a Log:
 - the reference that progress is a share of is the human's path, followed by the same car among recorded traffic; nuPlan
   takes the human, too, NAVSIM its PDM-Closed planner;
 - lane keeping looks at the nearest centreline that runs the ego's way, since no route says which lane is meant;
-- traffic lights are not in the data: the term is 1.
+- traffic lights are not in the data: the term is 1;
+- EPDMS forgives what the human, among recorded traffic, gets 0 for, whatever the traffic; NAVSIM does so among recorded
+  traffic alone.
 """
 
 import numpy as np

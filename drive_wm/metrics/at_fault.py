@@ -2,7 +2,8 @@
 
 Source: navsim `pdm_scorer.py` and `pdm_scorer_utils.get_collision_type` (autonomousvision/navsim, v1.1 and v2), which follow
 nuPlan's `no_ego_at_fault_collisions` and `time_to_collision_within_bound` (Motional, nuplan-devkit). Of each other agent the
-first contact decides: one that is not the ego's fault excuses every later contact with that agent.
+first contact decides: one that is not the ego's fault excuses every later contact with that agent. Whether the other
+stands is read at the contact; NAVSIM reads it where its track begins.
 """
 
 import math

@@ -1,5 +1,8 @@
 """Terms of whole simulations on the crossroads: what standing still, copying the human and a first start are worth."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
@@ -7,6 +10,8 @@ from drive_wm.benchmarks.closed_loop import LEAD, Starts, simulate
 from drive_wm.benchmarks.closed_loop_log import Human
 from drive_wm.benchmarks.closed_loop_scores import score
 from drive_wm.benchmarks.closed_loop_traffic import Replayed
+from drive_wm.bicycle import STEP_S
+from drive_wm.datasets.nuscenes import read_logs
 from drive_wm.metrics.ego_area import EgoAreas
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import SceneConfig
@@ -49,3 +54,16 @@ def test_extended_comfort_needs_a_start_before(scored):
 
 def test_there_are_no_lights(scored):
     assert scored[1].traffic_light.tolist() == [1.0, 1.0]
+
+
+@pytest.mark.slow
+def test_where_the_human_collides_with_nobody_the_car_on_its_path_does_not(outside_data):
+    log = next(read_logs(outside_data("data/nuscenes-mini-train"), "v1.0-mini", "mini_train"))
+    starts = Starts(SceneBuilder(log), Human(log), tuple(range(3, len(log.keyframes) - 9, 3)), 8)
+    followed = simulate(starts, None, lambda crowd: Replayed(crowd.valid[:, :, LEAD]))
+    pose = torch.from_numpy(starts.human.pose(starts.time_s[:, None] + STEP_S * np.arange(41)))
+    exact = replace(followed, driven=replace(followed.driven, pose=pose))
+    areas, before = EgoAreas(log.map), torch.full((len(starts.steps),), -1)
+    of_human, of_car = (score(starts, x, followed, areas, before).no_at_fault_collision for x in (exact, followed))
+    assert of_human.eq(1).any()
+    assert of_car[of_human == 1].eq(1).all()
