@@ -12,7 +12,7 @@ from drive_wm.benchmarks.closed_loop_idm import Following, LanePaths
 from drive_wm.benchmarks.closed_loop_log import Human
 from drive_wm.benchmarks.closed_loop_scores import score
 from drive_wm.benchmarks.closed_loop_table import ClosedLoop, DriveTerms
-from drive_wm.benchmarks.closed_loop_traffic import Imagine, Imagined, Replayed, Traffic, checked_traffic
+from drive_wm.benchmarks.closed_loop_traffic import Imagined, Replayed, Traffic, checked_traffic
 from drive_wm.benchmarks.planner_named import planner_named
 from drive_wm.benchmarks.planning_slices import slices_of
 from drive_wm.benchmarks.planning_table import HUMAN
@@ -23,6 +23,7 @@ from drive_wm.kinematics import DT_S
 from drive_wm.log import Log
 from drive_wm.metrics.ego_area import EgoAreas
 from drive_wm.metrics.simulated import Crowd
+from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import SceneConfig
 from drive_wm.scene_at import SceneBuilder
 
@@ -50,14 +51,14 @@ def run(caches: Sequence[Path], setting: Setting, only: Sequence[str], progress:
     if setting.horizon_s < 0 or setting.horizon_s / DT_S != round(setting.horizon_s / DT_S):
         raise InputError(f"A horizon of {setting.horizon_s} s is no multiple of {DT_S} s. Pass 4, or 0 for whole drives.")
     plan = None if setting.planner == HUMAN else planner_named(setting.planner, setting.weights)
-    imagine = world_model_step(setting.weights) if setting.traffic == "imagined" else None
+    model = load_weights(setting.weights)[0] if setting.traffic == "imagined" else None
     drives = [(cache, i) for cache in open_caches(caches, only) for i in range(len(cache))]
     found = []
     for done, (cache, i) in enumerate(drives, start=1):
         log = cache.log(i)
         if log.has_ego and starts_in(log, setting)[0]:
             config = SceneConfig(**cache.manifest.settings.scene)
-            found.append(drive(SceneBuilder(log, config), plan, setting, imagine))
+            found.append(drive(SceneBuilder(log, config), plan, setting, model))
         progress(done, len(drives), log.name)
     if not found:
         raise InputError(
@@ -67,13 +68,7 @@ def run(caches: Sequence[Path], setting: Setting, only: Sequence[str], progress:
     return ClosedLoop(setting.planner, setting.traffic, setting.horizon_s, tuple(found))
 
 
-def world_model_step(weights: str) -> Imagine:
-    """One step of imagination by these weights."""
-    model, _ = load_weights(weights)
-    return partial(model.imagine, steps=1)
-
-
-def drive(builder: SceneBuilder, plan: Plan | None, setting: Setting, imagine: Imagine | None = None) -> DriveTerms:
+def drive(builder: SceneBuilder, plan: Plan | None, setting: Setting, model: WorldModel | None = None) -> DriveTerms:
     """All starts of one drive, scored, and the human from the same starts among recorded traffic."""
     log = builder.log
     wanted, ticks = starts_in(log, setting)
@@ -84,7 +79,7 @@ def drive(builder: SceneBuilder, plan: Plan | None, setting: Setting, imagine: I
     before = torch.tensor([steps.index(s - 1) if s - 1 in steps else -1 for s in steps], dtype=torch.long)
     slices = slices_of(log)
     shown = torch.tensor([steps.index(s) for s in wanted], dtype=torch.long)
-    simulated, human = _both(starts, plan, setting, imagine)
+    simulated, human = _both(starts, plan, setting, model)
     return DriveTerms(
         scene=log.name,
         steps=tuple(wanted),
@@ -95,21 +90,21 @@ def drive(builder: SceneBuilder, plan: Plan | None, setting: Setting, imagine: I
     )
 
 
-def _both(starts: Starts, plan: Plan | None, setting: Setting, imagine: Imagine | None) -> tuple[Simulated, Simulated]:
+def _both(starts: Starts, plan: Plan | None, setting: Setting, model: WorldModel | None) -> tuple[Simulated, Simulated]:
     """What was asked, and the human among recorded traffic."""
     human = simulate(starts, None, lambda crowd: Replayed(crowd.valid[:, :, LEAD]))
     if plan is None and setting.traffic == "replay":
         return human, human
-    return simulate(starts, plan, partial(traffic_named, setting.traffic, starts.log, imagine)), human
+    return simulate(starts, plan, partial(traffic_named, setting.traffic, starts.log, model)), human
 
 
-def traffic_named(name: str, log: Log, imagine: Imagine | None, recorded: Crowd) -> Traffic:
+def traffic_named(name: str, log: Log, model: WorldModel | None, recorded: Crowd) -> Traffic:
     """One of TRAFFIC, from what is recorded of the starts."""
     present = recorded.valid[:, :, LEAD]
     if name == "idm":
         return Following(at_start(recorded), log, LanePaths(log.map))
-    if imagine:
-        return Imagined(present, log, imagine)
+    if model:
+        return Imagined(present, log, model)
     return Replayed(present)
 
 

@@ -28,14 +28,14 @@ def starts_of(log, steps=(4, 8), ticks=4, config=SMALL):
     return Starts(SceneBuilder(log, config), Human(log), steps, ticks)
 
 
-def run(log, plan, traffic="replay", imagine=None, **more):
-    return simulate(starts_of(log, **more), plan, partial(traffic_named, traffic, log, imagine))
+def run(log, plan, traffic="replay", model=None, **more):
+    return simulate(starts_of(log, **more), plan, partial(traffic_named, traffic, log, model))
 
 
 @pytest.fixture(scope="module")
-def imagine():
+def model():
     torch.manual_seed(0)
-    return partial(WorldModel(ModelConfig(scene=SMALL)).eval().imagine, steps=1)
+    return WorldModel(ModelConfig(scene=SMALL)).eval()
 
 
 def test_human_is_followed(crossroads_log):
@@ -65,14 +65,14 @@ def test_planner_sees_the_recorded_scene_first_and_its_own_doing_after(crossroad
 
 
 @pytest.mark.parametrize("traffic", ["replay", "idm", "imagined"])
-def test_what_is_recorded_later_reaches_no_planner_and_no_driven_agent(crossroads_log, imagine, traffic):
+def test_what_is_recorded_later_reaches_no_planner_and_no_driven_agent(crossroads_log, model, traffic):
     """After the start at step 8 everybody's record is changed: the ego's first half second must stay the same."""
     later = np.arange(len(crossroads_log.keyframes)) > 8
     shift = np.where(later, 3.0, 0.0)[:, None] * np.array([1.0, 0.5])
     log = crossroads_log
     shifted = log.valid[..., None] & (log.kind != STATIC)[:, None, None]
     changed = replace(log, position_m=np.where(shifted, log.position_m + shift, log.position_m))
-    same = [run(x, constant_velocity.plan, traffic, imagine, steps=(8,)) for x in (log, changed)]
+    same = [run(x, constant_velocity.plan, traffic, model, steps=(8,)) for x in (log, changed)]
     assert_close(same[0].driven.pose[:, :6], same[1].driven.pose[:, :6])
     if traffic == "imagined":  # everybody who can move is driven
         moving = same[0].crowd.can_move[0] & same[0].crowd.valid[0, :, 0]
@@ -80,7 +80,7 @@ def test_what_is_recorded_later_reaches_no_planner_and_no_driven_agent(crossroad
 
 
 @pytest.mark.parametrize("traffic", ["idm", "imagined"])
-def test_traffic_is_causal(crossroads_log, imagine, traffic):
+def test_traffic_is_causal(crossroads_log, model, traffic):
     """Two planners that part at tick 2 leave others equal until a tick after, bit for bit."""
 
     def until(tick):
@@ -95,14 +95,14 @@ def test_traffic_is_causal(crossroads_log, imagine, traffic):
 
         return plan
 
-    one, other = (run(crossroads_log, until(tick), traffic, imagine, steps=(8,), ticks=6) for tick in (2, 9))
+    one, other = (run(crossroads_log, until(tick), traffic, model, steps=(8,), ticks=6) for tick in (2, 9))
     assert one.driven.pose[:, :11].equal(other.driven.pose[:, :11])
     assert not torch.allclose(one.driven.pose[:, 11:], other.driven.pose[:, 11:])
     assert one.crowd.position_m[:, :, :16].equal(other.crowd.position_m[:, :, :16])
 
 
-def scores(log, planner, traffic="replay", imagine=None):
-    found = drive(SceneBuilder(log, SMALL), planner, Setting(traffic=traffic, every=10, horizon_s=2.0), imagine)
+def scores(log, planner, traffic="replay", model=None):
+    found = drive(SceneBuilder(log, SMALL), planner, Setting(traffic=traffic, every=10, horizon_s=2.0), model)
     return found.terms, pdms(found.terms), epdms(found.terms, found.human)
 
 

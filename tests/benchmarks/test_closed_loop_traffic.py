@@ -1,63 +1,93 @@
-"""Imagined traffic with a scripted imagination, worked by hand."""
+"""Imagined traffic follows what the world model imagines; replayed traffic drives nobody."""
 
+from dataclasses import replace
+
+import numpy as np
+import pytest
 import torch
 from torch import tensor
 from torch.testing import assert_close
 
+from drive_wm.benchmarks.closed_loop_log import Human
 from drive_wm.benchmarks.closed_loop_traffic import Imagined, Moment, Replayed
 from drive_wm.bicycle import CarState
-from drive_wm.rollouts import Rollouts
+from drive_wm.geometry import compose, transform
+from drive_wm.kinematics import roll
+from drive_wm.log import STATIC
+from drive_wm.model.world_model import ModelConfig, WorldModel
+from drive_wm.rollouts import Plans
+from drive_wm.scene import SceneConfig, ego_speed_mps
+from drive_wm.scene_at import SceneBuilder
+from drive_wm.structs import cat
 
-EGO = tensor([[100.0, 50.0, torch.pi / 2]], dtype=torch.float64)  # heads along global +y
+SIZES, STEPS = SceneConfig(agents=6, lanes=12, elements=4), (6, 9)
 
 
-def moment(shown):
-    """Four others 10 m apart along global x, at 2 m/s along +y; `shown` are the agents of the scene, the ego first."""
-    position_m = torch.stack([tensor([110.0, 120.0, 130.0, 140.0]), torch.full((4,), 50.0)], -1).double()[None]
-    car = CarState(EGO, *(torch.zeros(1, dtype=torch.float64) for _ in range(3)))
+@pytest.fixture(scope="module")
+def builder(crossroads_log):
+    return SceneBuilder(crossroads_log, SIZES)
+
+
+@pytest.fixture(scope="module")
+def model():
+    torch.manual_seed(0)
+    return WorldModel(ModelConfig(scene=SIZES)).eval()
+
+
+def begin(builder) -> Moment:
+    """The crossroads at two keyframes; scenes show the ego and the five others nearest to it, of seven."""
+    log = builder.log
+
+    def at(values):
+        return torch.from_numpy(np.stack([values[:, step] for step in STEPS]))
+
+    scene = cat([builder.at(step)[0] for step in STEPS])
     return Moment(
-        car=car,
-        ego_size_m=tensor([[4.0, 2.0]]).double(),
-        ego_centre_m=tensor([1.4]).double(),
-        position_m=position_m,
-        velocity_mps=tensor([0.0, 2.0]).double().expand(1, 4, 2),
-        yaw_rad=torch.zeros(1, 4, dtype=torch.float64),
-        size_m=torch.ones(1, 4, 2, dtype=torch.float64),
-        valid=torch.ones(1, 4, dtype=torch.bool),
-        scene=lambda: (torch.zeros(1), [tensor(shown)]),
+        car=replace(Human(log).car(log.time_s[list(STEPS)]), speed_mps=ego_speed_mps(scene).double()),
+        ego_size_m=tensor(log.ego_size_m).expand(2, 2),
+        ego_centre_m=torch.full((2,), 1.4),
+        position_m=at(log.position_m),
+        velocity_mps=at(np.gradient(log.position_m, 0.5, axis=1)),
+        yaw_rad=at(log.yaw_rad),
+        size_m=at(log.size_m),
+        valid=at(log.valid),
+        scene=lambda: (scene, [torch.from_numpy(builder.shown(step)) for step in STEPS]),
     )
 
 
-def imagine(scene):
-    """Two modes, the second likelier: slot s goes to (s, -s) in the ego frame and turns by a tenth of s from the ego."""
-    slot = torch.arange(4.0)
-    position_m = torch.zeros(1, 1, 2, 4, 1, 2)
-    position_m[0, 0, 1, :, 0] = torch.stack([slot, -slot], -1)
-    yaw_rad = (0.1 * slot)[None, None, None, :, None].expand(1, 1, 2, 4, 1)
-    empty = torch.zeros_like(position_m)
-    logits = tensor([[0.0, 1.0]])
-    return Rollouts(position_m, yaw_rad, empty, empty, logits, torch.ones(1, 4, 2), torch.ones(1, 4, dtype=torch.bool))
+def test_an_ego_that_drives_as_planned_is_answered_as_the_model_imagines_that_plan(builder, model):
+    moment = begin(builder)
+    scene, shown = moment.scene()
+    action = tensor([-1.0, 0.03]).expand(2, 1, 4, 2)
+    pose, speed_mps = roll(torch.zeros(2, 1, 3), ego_speed_mps(scene)[:, None], action)
+    with torch.inference_mode():
+        imagined = model.imagine(scene, Plans(action, pose, speed_mps, torch.ones(2, 1, dtype=torch.bool)))
+    traffic, start = Imagined(moment.valid, builder.log, model), moment.car.pose
+    for tick in range(4):
+        moved = traffic.advance(moment)
+        for b, agents in enumerate(shown):
+            mode = imagined.mode_logits[b].argmax()
+            expected_m = transform(start[b], imagined.position_m[b, 0, mode, 1 : len(agents), tick].double())
+            assert_close(moved.position_m[b, agents[1:] - 1, -1], expected_m, atol=2e-3, rtol=0)
+        car = CarState(compose(start, pose[:, 0, tick].double()), speed_mps[:, 0, tick].double(), *(torch.zeros(2),) * 2)
+        moment = replace(moment, car=car, position_m=moved.position_m[:, :, -1], yaw_rad=moved.yaw_rad[..., -1])
 
 
-class Kinds:
-    """A log as far as imagined traffic reads it: the last agent cannot move."""
-
-    kind = tensor([0, 2, 0, 3]).numpy()
-
-
-def test_imagined():
-    traffic = Imagined(torch.ones(1, 4, dtype=torch.bool), Kinds(), imagine)
-    moved = traffic.advance(moment(shown=[0, 3, 1]))  # slot 1 is agent 2, slot 2 is agent 0
-    assert traffic.driven.tolist() == [[True, True, True, False]]
-    # Ego frame (1, -1) lies at (100 + 1, 50 + 1): the ego heads along +y, so left is -x.
-    assert_close(moved.position_m[0, 2, -1], tensor([101.0, 51.0]).double())
-    assert_close(moved.position_m[0, 0, -1], tensor([102.0, 52.0]).double())
-    assert_close(moved.position_m[0, 1, -1], tensor([120.0, 51.0]).double())  # not shown: a metre on
-    assert_close(moved.position_m[0, 2, 0], tensor([130 - 29 / 5, 50 + 1 / 5]).double())  # a fifth of the way
-    assert_close(moved.yaw_rad[0, 2, -1], tensor(torch.pi / 2 + 0.1).double(), atol=1e-6, rtol=0)
+def test_who_is_not_shown_keeps_its_velocity_and_the_way_there_is_straight(builder, model):
+    moment = begin(builder)
+    shown = moment.scene()[1][0][1:] - 1
+    traffic = Imagined(moment.valid, builder.log, model)
+    moved = traffic.advance(moment)
+    hidden = [i for i in range(7) if i not in shown.tolist() and moment.valid[0, i]]
+    assert hidden
+    assert_close(moved.position_m[0, hidden, -1], moment.position_m[0, hidden] + 0.5 * moment.velocity_mps[0, hidden])
+    fifth_m = (moved.position_m[:, :, -1] - moment.position_m) / 5
+    assert_close(moved.position_m[:, :, 0], moment.position_m + fifth_m)
+    assert not traffic.driven[:, torch.from_numpy(builder.log.kind == STATIC)].any()
 
 
-def test_replayed_traffic_drives_nobody():
-    traffic = Replayed(torch.ones(1, 4, dtype=torch.bool))
+def test_replayed_traffic_drives_nobody(builder):
+    moment = begin(builder)
+    traffic = Replayed(moment.valid)
     assert not traffic.driven.any()
-    assert traffic.advance(moment([0])).position_m.shape == (1, 4, 5, 2)
+    assert traffic.advance(moment).position_m.shape == (2, 7, 5, 2)
