@@ -1,8 +1,8 @@
 """Reactive traffic: vehicles follow the lane graph by the intelligent driver model, and mind the ego as each other.
 
-Driven are the vehicles that move along a lane at the start. There are no traffic lights and speed limits in the data, so
-each wishes the speed that it has then, and goes on straightest. Whoever stands, walks, cycles or drives off the lanes is as
-recorded. nuPlan's IDM agents (Motional, nuplan-devkit) are chosen alike; their values are those of `planners.idm`.
+Driven are the vehicles that move along a lane at the start; they go on straightest. Whoever stands, walks, cycles or drives
+off the lanes is as recorded: a queue moves when its light turned green, which nothing else in the data tells. There are no
+speed limits either, so the wished speed is that of `planners.idm`, as of nuPlan's IDM agents (Motional, nuplan-devkit).
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ from drive_wm.geometry import wrap_angle
 from drive_wm.lane_graph import Lines, pose_along
 from drive_wm.log import VEHICLE, Bools, Floats, Ints, Log, LogMap
 from drive_wm.metrics.simulated import Crowd, Driven
-from drive_wm.planners.idm import BESIDE_M, FREE_M, Leader, advance
+from drive_wm.planners.idm import BESIDE_M, FREE_M, WISHED_MPS, Leader, advance
 
 NEAR_M = 2.0  # of its lane's centre
 MOVES_MPS = 0.5
@@ -123,7 +123,7 @@ def _convoy(log: Log, paths: LanePaths, position_m: Floats, yaw_rad: Floats, spe
     offset_m = position_m[agent] - at_m
     aside_m = offset_m[:, 1] * np.cos(path_yaw_rad) - offset_m[:, 0] * np.sin(path_yaw_rad)
     turned = wrap_angle(torch.from_numpy(yaw_rad[agent] - path_yaw_rad)).numpy()
-    return Convoy(agent, path, along_m, aside_m, turned, speed_mps[agent], speed_mps[agent], 0.0)
+    return Convoy(agent, path, along_m, aside_m, turned, speed_mps[agent], speed_mps[agent].clip(min=WISHED_MPS), 0.0)
 
 
 def _leaders(convoy: Convoy, moment: Moment, b: int) -> Leader:
