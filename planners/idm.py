@@ -13,7 +13,7 @@ from torch import Tensor
 from drive_wm.kinematics import DT_S, MAX_BRAKE_MPS2
 from drive_wm.planners.paths import paths
 from drive_wm.planners.polyline import sample_even, tangents
-from drive_wm.planners.routes import SPACING_M, routes
+from drive_wm.planners.routes import SPACING_M, Routes, routes
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene, ego_speed_mps
 
@@ -26,6 +26,9 @@ EXPONENT = 4
 STEPS, SUBSTEPS = 12, 5
 BESIDE_M = 0.2  # what comes this near to the swept path is in the way
 FREE_M = 1e3
+LOOK_M = 30.0  # the straightest way is the one least aside there
+ALIKE_M = 1.0  # ways that begin this much farther aside than the nearest are other lanes
+NEXT_NEAREST = 6  # where `routes` puts the ways from the two pieces next nearest to the ego
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,9 @@ def advance(speed_mps: Tensor, wished_mps: Tensor, leader: Leader, dt_s: float) 
 
 
 def plan(scene: Scene) -> Trajectory:
-    """Six seconds along the first of the routes, at the speed that bends and the nearest leader on it allow."""
+    """Six seconds along the scene's route, or else its lane, at the speed that bends and the nearest leader on it allow."""
     speed_mps = ego_speed_mps(scene)
-    path = paths(routes(scene), speed_mps, 1)
+    path = paths(_route(scene), speed_mps, 1)
     path_m, limit_mps = path.position_m[:, 0], path.limit_mps[:, 0]
     leader = _leader(scene, path_m)
     along_m, poses, speeds = torch.zeros_like(speed_mps), [], []
@@ -73,6 +76,21 @@ def plan(scene: Scene) -> Trajectory:
             poses.append(torch.cat([at_m, torch.atan2(tangent[:, 1:], tangent[:, :1])], dim=-1))
             speeds.append(speed_mps)
     return Trajectory(torch.stack(poses, dim=1), torch.stack(speeds, dim=1))
+
+
+def _route(scene: Scene) -> Routes:
+    """The scene's route, or else the straightest on (B, 1, Q, 2): where a junction begins, its ways lie on one another, and
+    the piece nearest to the ego may turn off."""
+    found = routes(scene)
+    start_m, later_m = found.position_m[:, :, 0, 1].abs(), found.position_m[:, :, round(LOOK_M / SPACING_M), 1].abs()
+    here = found.valid & (start_m < start_m[:, 1:2] + ALIKE_M)
+    order = torch.arange(here.shape[1], device=here.device)
+    straight = (order == 1) | (order >= NEXT_NEAREST)
+    cost = torch.where(here & straight, later_m, torch.where(found.valid, 1e3, 1e6))
+    cost = torch.where((order == 0) & scene.has_route[:, None], -1.0, cost)
+    best = cost.argmin(1)[:, None]
+    index = best[..., None, None].expand(-1, 1, *found.position_m.shape[2:])
+    return Routes(found.position_m.gather(1, index), found.valid.gather(1, best))
 
 
 def _leader(scene: Scene, path_m: Tensor) -> Leader:

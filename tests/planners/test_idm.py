@@ -1,5 +1,7 @@
 """The intelligent driver model: its equation, its manners behind others, and its plans."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from hypothesis import given
@@ -78,3 +80,19 @@ def test_crossroads(crossroads_batch):
 def test_left_and_right_are_alike(road, mirrored):
     scene = road(speed_mps=6.0, cars=((20.0, 1.0, 2.0),))
     assert torch.allclose(plan(mirrored(scene)).speed_mps, plan(scene).speed_mps, atol=1e-4)
+
+
+def test_goes_straight_on_where_another_way_turns_off_from_the_same_place(road):
+    """A piece that lies on the ego's own and then leaves to the right is nearest, by its index."""
+    scene = road(speed_mps=6.0)
+    lanes = scene.lanes
+    position_m, yaw_rad, valid = lanes.position_m.clone(), lanes.yaw_rad.clone(), lanes.valid.clone()
+    along_m = torch.linspace(0, 1, position_m.shape[2])
+    turn = torch.stack([-2 + 22 * along_m, -14 * along_m.clamp(min=0.3).sub(0.3)], -1)
+    order = torch.cat([torch.tensor([0]), torch.arange(position_m.shape[1] - 1)])
+    position_m, yaw_rad, valid = position_m[:, order], yaw_rad[:, order], valid[:, order]
+    position_m[0, 0], yaw_rad[0, 0] = turn, torch.where(along_m > 0.3, -0.57, 0.0)
+    successor = torch.where(lanes.successor >= 0, lanes.successor + 1, -1)[:, order]
+    successor[0, 0] = -1
+    found = replace(scene, lanes=replace(lanes, position_m=position_m, yaw_rad=yaw_rad, valid=valid, successor=successor))
+    assert plan(found).pose[0, :, 1].abs().max() < 0.1
