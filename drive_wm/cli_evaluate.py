@@ -34,13 +34,17 @@ FIDELITY = {  # title of a table, how its rows' slices begin: columns
         "slice": "", "w1": ".3f", "w1_floor": ".3f", "rate_imagined": ".1%", "rate_logs": ".1%", "n": "",
     },
 }  # fmt: skip
+CLOSED_LOOP = {
+    "planner": "", "traffic": "", "pdms": ".3f", "epdms": ".3f", "human_epdms": ".3f", "no_at_fault_collision": ".3f",
+    "drivable_area": ".3f", "time_to_collision": ".3f", "ego_progress": ".3f", "comfort_v1": ".3f", "n": "",
+}  # fmt: skip
 
 
 @evaluate.command("planning")
 def evaluate_planning(
     cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
     planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, log (the human), or FILE.py:FUNCTION of your own.")
+        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
     ] = "world_model",
     weights: Weights = "synthetic",
     only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
@@ -137,3 +141,37 @@ def evaluate_world_model(
 def _is_shown(name: str, start: str) -> bool:
     """Whether a slice is in the table of this start; the whole set where it is "". Vehicles stand for all kinds."""
     return name.startswith(start) and not name.endswith(("cyclists", "pedestrians")) if start else not name
+
+
+@evaluate.command("closed-loop")
+def evaluate_closed_loop(
+    cache: Caches,
+    planner: Annotated[
+        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
+    ] = "world_model",
+    weights: Weights = "synthetic",
+    traffic: Annotated[
+        str, typer.Option(help="replay (as recorded), idm (vehicles react) or imagined (by the world model).")
+    ] = "replay",
+    horizon: Annotated[float, typer.Option(help="Seconds per drive; 0 drives from the first start to the end.")] = 4.0,
+    every: Annotated[int, typer.Option(min=1, help="Start at every n-th keyframe.")] = 1,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
+    json: Json = None,
+    rows: Annotated[Path | None, typer.Option(help="Write every start's scores to this Parquet file.")] = None,
+) -> None:
+    """Closed loop: a planner drives, planning anew every half second; scored as NAVSIM does, PDMS and EPDMS."""
+    from drive_wm.benchmarks import closed_loop_run as run
+    from drive_wm.benchmarks.closed_loop_table import write_starts
+    from drive_wm.benchmarks.results_file import write_results
+
+    setting = run.Setting(planner, weights, traffic, horizon, every)
+    with progress("Driving") as bar:
+        found = run.run(cache, setting, only or [], bar)
+    table = found.table()
+    show("Closed loop: 1 is best; the data has no traffic lights", table[:1], CLOSED_LOOP)
+    if table[0]["without"]:
+        screen.print(f"Not measurable here, and in no score: {table[0]['without']}.")
+    if json:
+        write_results(json, table, seed=None)
+    if rows:
+        write_starts(rows, found.rows())
