@@ -52,7 +52,7 @@ def nuscenes_pred_source(request: Request) -> Source:
     if request.root is None:
         raise InputError("No nuscenes_pred folder was given. Pass --root with the folder that holds label and map_0.1.")
     root, split = request.root, request.split
-    files, drives = pred.source_files(root, split), len(pred.scene_names(root, split))
+    files, drives = pred.source_files(root, split), pred.drive_count(root, split)
     return Source(pred.VERSION, split, files, drives, lambda: pred.read_logs(root, split), lambda: pred.defects(root, split))
 
 

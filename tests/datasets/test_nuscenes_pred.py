@@ -10,7 +10,7 @@ from drive_wm.checkpoint import load_weights
 from drive_wm.cli import app
 from drive_wm.config import TINY
 from drive_wm.datasets.cache import open_cache
-from drive_wm.datasets.nuscenes_pred import defects, read_logs, scene_names
+from drive_wm.datasets.nuscenes_pred import defects, drive_count, read_logs, scene_names
 from drive_wm.datasets.nuscenes_pred_map import DRIVABLE, read_picture, vector_map
 from drive_wm.datasets.prepare import Request, prepare
 from drive_wm.errors import InputError
@@ -56,6 +56,7 @@ def test_a_gap_cuts_a_scene_with_ego(pred_folder, pred_rows):
     frames = [0, *range(4, 20), *range(25, 40)]
     root = pred_folder("train", "scene-0003", pred_rows(frames, targets=(5, 26)))
     first, second = read_logs(root, "train")
+    assert drive_count(root, "train") == 2
     assert (first.name, second.name) == ("scene-0003", "scene-0003-b")
     assert (first.keyframes[0], second.keyframes[0]) == ("scene-0003/4", "scene-0003/25")
     assert (first.time_s[0], second.time_s[0]) == (2.0, 12.5)
