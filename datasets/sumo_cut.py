@@ -15,6 +15,10 @@ from drive_wm.datasets.sumo_visibility import visibility_of
 from drive_wm.log import Bools, Floats, Ints, Log
 
 SEEN_M, MAP_M = 100.0, 120.0
+HAPPENS = {
+    "cut_in": "a car cuts in", "hard_brake": "the car ahead brakes hard", "stopped_vehicle": "the car ahead stops in its lane",
+    "red_light_runner": "a car runs a red light", "jaywalker": "a pedestrian steps into the road",
+}  # fmt: skip
 LIDAR_AHEAD_M = 0.943713  # LIDAR_TOP of nuScenes looks to the right: x right, y forward
 
 
@@ -94,9 +98,7 @@ def _blend(entry_m: Floats, exit_m: Floats) -> Floats:
 def _describe(run: Run, window: Window, ego_pose: Floats) -> str:
     turned = float(np.unwrap(ego_pose[:, 2])[-1] - ego_pose[0, 2]) * (-1 if run.left_hand else 1)
     way = "turns left" if turned > 0.8 else "turns right" if turned < -0.8 else "drives on"
-    event = (
-        {"cut_in": "; a car cuts in", "hard_brake": "; the car ahead brakes hard"}[window.event.kind] if window.event else ""
-    )
+    event = f"; {HAPPENS[window.event.kind]}" if window.event else ""
     return f"{run.net.kind}: the ego {way}{event}"
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from drive_wm.datasets.sumo_events import EVENTS, Event, Stage
 from drive_wm.datasets.sumo_map import Roads, read_roads
 from drive_wm.datasets.sumo_plain import Network, compile_network
+from drive_wm.datasets.sumo_proof import happened
 from drive_wm.datasets.sumo_simulation import STEP_S, Trace, simulate
 from drive_wm.datasets.sumo_tracks import LOOK_STEPS, overlaps, poses_of
 from drive_wm.datasets.sumo_traffic import EGO_TYPE, write_traffic
@@ -33,7 +34,7 @@ class Run:
     traces: dict[str, Trace]
     boxes: dict[str, Floats]  # (N, 3) box poses at 10 Hz, from the trace's first step on
     events: tuple[Event, ...]
-    struck: dict[str, Ints]  # per ego, the steps at which SUMO lets it and another vehicle overlap
+    struck: dict[str, Ints]  # per ego and actor on wheels, the steps at which SUMO lets it and another vehicle overlap
     left_hand: bool
 
 
@@ -57,9 +58,10 @@ def run_sumo(net: Network, rng: np.random.Generator, events: tuple[str, ...] = E
     for id, is_hit in zip(walkers, hit, strict=True):
         if is_hit:
             del traces[id], boxes[id]
-    egos = [id for id in wheels if traces[id].type.startswith(EGO_TYPE)]
-    struck = overlaps(traces, boxes, egos, wheels).any(axis=1)
-    clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(egos, struck, strict=True)}
+    actors = {event.actor for event in stage.events}
+    watched = [id for id in wheels if traces[id].type.startswith(EGO_TYPE) or id in actors]
+    struck = overlaps(traces, boxes, watched, wheels).any(axis=1)
+    clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(watched, struck, strict=True)}
     return Run(net, roads, traces, boxes, tuple(stage.events), clashes, left_hand)
 
 
@@ -76,12 +78,15 @@ def choose_windows(run: Run, rng: np.random.Generator) -> list[Window]:
     """Up to LOGS_PER_RUN windows, one per ego, those with an event first."""
     windows: dict[str, Window] = {}
     for event in run.events:
+        if not happened(event, run.traces):
+            continue
         before_s = float(rng.uniform(4.0, 9.0))
         first, last = feasible_steps(run, event.subject)
         at = min(max(round((event.time_s - before_s) / STEP_S), first), last)
         if first <= last and 3.0 <= event.time_s - at * STEP_S <= 13.0:
             windows.setdefault(event.subject, Window(event.subject, at, event))
-    for ego in rng.permutation(sorted(run.struck)).tolist():
+    egos = [id for id in sorted(run.struck) if run.traces[id].type.startswith(EGO_TYPE)]
+    for ego in rng.permutation(egos).tolist():
         first, last = feasible_steps(run, ego)
         if first <= last:
             windows.setdefault(ego, Window(ego, int(rng.integers(first, last + 1))))
@@ -98,8 +103,12 @@ def feasible_steps(run: Run, ego: str) -> tuple[int, int]:
 
 
 def _is_worth_it(run: Run, window: Window) -> bool:
-    """Whether the ego moves and touches nobody."""
+    """Whether the ego moves, and neither it nor who acts before it touches anybody."""
     steps = window.first_step, window.first_step + WINDOW_STEPS
-    clash = (run.struck[window.ego] >= steps[0]) & (run.struck[window.ego] <= steps[1])
+    watched = [window.ego, window.event.actor] if window.event else [window.ego]
+    for id in watched:
+        clash = run.struck.get(id, np.zeros(0, np.int64))
+        if ((clash >= steps[0]) & (clash <= steps[1])).any():
+            return False
     own = run.boxes[window.ego][steps[0] - run.traces[window.ego].first_step :][: WINDOW_STEPS + 1, :2]
-    return not clash.any() and float(np.linalg.norm(np.diff(own, axis=0), axis=1).sum()) > LEAST_DRIVEN_M
+    return float(np.linalg.norm(np.diff(own, axis=0), axis=1).sum()) > LEAST_DRIVEN_M

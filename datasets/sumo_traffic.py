@@ -46,7 +46,9 @@ def _types(rng: np.random.Generator) -> list[dict[str, str]]:
         types.append({"id": f"bike{i}", "vClass": "bicycle"} | size | pace)
     for i in range(WALKER_TYPES):
         size = {"length": f"{rng.uniform(0.45, 0.75):.2f}", "width": f"{rng.uniform(0.5, 0.7):.2f}"}
-        types.append({"id": f"walker{i}", "vClass": "pedestrian", "maxSpeed": f"{rng.uniform(0.9, 1.8):.2f}"} | size)
+        # Every other one steps out where the cars can still brake; the rest wait for a gap.
+        walk = {"maxSpeed": f"{rng.uniform(0.9, 1.8):.2f}", "impatience": str(i % 2)}
+        types.append({"id": f"walker{i}", "vClass": "pedestrian"} | walk | size)
     return types
 
 
@@ -113,7 +115,7 @@ def _walkers(net: Network, rng: np.random.Generator, until_s: float) -> list[Dep
     """Walks over every crossing there is, alone and in groups, and along the sidewalks."""
     walks: list[Departure] = []
     for node, roads in net.crossings:
-        for _ in range(int(rng.poisson(until_s / (22.0 if JAYWALK in node else 14.0)))):
+        for _ in range(int(rng.poisson(until_s / (11.0 if JAYWALK in node else 14.0)))):
             start, end = roads if rng.uniform() < 0.5 else roads[::-1]
             group = int(rng.integers(2, 5)) if rng.uniform() < 0.25 else 1
             depart_s, away_m = rng.uniform(0.0, until_s), rng.uniform(2.0, 14.0)
