@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 import shapely
 
+from drive_wm.datasets.nuscenes_ego import EGO_CENTRE_M, EGO_SIZE_M
 from drive_wm.datasets.nuscenes_map import map_at
-from drive_wm.datasets.nuscenes_tables import known_splits, open_tables, scene_names
+from drive_wm.datasets.nuscenes_reader import BoxRow, PoseRow, SampleRow, SceneRow, Tables, again, read_rows
+from drive_wm.datasets.nuscenes_tables import known_splits, scene_names
 from drive_wm.errors import InputError
 from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Floats, Log
 
@@ -39,11 +41,6 @@ KIND_OF_CATEGORY = {
     "vehicle.truck": VEHICLE,
 }
 
-# The footprint that the planning metrics give the ego: they put its centre 0.5 m ahead of LIDAR_TOP, which sits
-# 0.943713 m ahead of the rear axle.
-EGO_SIZE_M = (4.084, 1.85)
-EGO_CENTRE_M = 0.943713 + 0.5
-
 
 def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
     """The scenes of a split, in the split's order, checked; those that the tables lack are counted in a warning."""
@@ -51,90 +48,80 @@ def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
     wanted = len(known_splits(root, version)[split])
     if len(names) < wanted:
         warnings.warn(f"{wanted - len(names)} of {wanted} scenes of {split} are not in {root / version}.", stacklevel=2)
-    tables = open_tables(root, version)
-    scenes = {scene["name"]: scene for scene in tables.scene}
+    tables = read_rows(root, version, names)
     for name in names:
-        log = _read_scene(tables, root, scenes[name])
+        log = _read_scene(tables, root, version, tables.scenes[name])
         log.check()
         yield log
 
 
-def _read_scene(tables: Any, root: Path, scene: dict[str, Any]) -> Log:
+def _read_scene(tables: Tables, root: Path, version: str, scene: SceneRow) -> Log:
     try:
         samples = list(_samples(tables, scene))
-        place = tables.get("log", scene["log_token"])["location"]
-        ego_pose = np.array([_ego_pose(tables, sample) for sample in samples])
-        lidar = tables.get("sample_data", samples[0]["data"]["LIDAR_TOP"])
-        mount = tables.get("calibrated_sensor", lidar["calibrated_sensor_token"])
+        place = tables.locations[scene.log_token]
+        ego_pose = np.array([_planar(tables.ego_poses[sample.token]) for sample in samples])
+        mount = tables.mounts[samples[0].token]
         boxes = _boxes(tables, samples)
     except KeyError as error:
         raise InputError(
-            f"Scene {scene['name']!r}: {error} is missing in the tables of {root / tables.version}. "
-            f"Unpack the metadata of {tables.version} from nuscenes.org/nuscenes#download there again."
+            f"Scene {scene.name!r}: {error} is missing in the tables of {root / version}. {again(version)}"
         ) from error
     return Log(
-        name=scene["name"],
+        name=scene.name,
         source="nuscenes",
         location=place,
-        description=scene["description"],
-        keyframes=tuple(sample["token"] for sample in samples),
-        time_s=np.array([sample["timestamp"] for sample in samples]) * 1e-6,
+        description=scene.description,
+        keyframes=tuple(sample.token for sample in samples),
+        time_s=np.array([sample.timestamp for sample in samples]) * 1e-6,
         ego_pose=ego_pose,
         ego_size_m=np.array(EGO_SIZE_M),
         ego_centre_m=EGO_CENTRE_M,
-        ego_from_lidar=np.array([*mount["translation"][:2], heading_rad(np.array(mount["rotation"]))]),
+        ego_from_lidar=np.array(_planar(mount)),
         map=map_at(root, place, ego_pose[:, :2]),
         route=shapely.LineString(),
+        targets=np.zeros((0, 2), np.int64),
         has_ego=True,
         has_all_traffic=True,
         **boxes,
     )
 
 
-def _samples(tables: Any, scene: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    token = scene["first_sample_token"]
+def _samples(tables: Tables, scene: SceneRow) -> Iterator[SampleRow]:
+    token = scene.first_sample_token
     while token:
-        sample = tables.get("sample", token)
+        sample = tables.samples[token]
         yield sample
-        token = sample["next"]
+        token = sample.next
 
 
-def _ego_pose(tables: Any, sample: dict[str, Any]) -> tuple[float, float, float]:
-    """global_from_ego when LIDAR_TOP of this keyframe was taken."""
-    lidar = tables.get("sample_data", sample["data"]["LIDAR_TOP"])
-    pose = tables.get("ego_pose", lidar["ego_pose_token"])
-    return *pose["translation"][:2], float(heading_rad(np.array(pose["rotation"])))
+def _planar(row: PoseRow) -> tuple[float, float, float]:
+    return *row.translation[:2], float(heading_rad(np.array(row.rotation)))
 
 
-def _boxes(tables: Any, samples: list[dict[str, Any]]) -> dict[str, Any]:
+def _boxes(tables: Tables, samples: list[SampleRow]) -> dict[str, Any]:
     """The agent fields of a Log; agents in order of appearance."""
-    rows = [(step, tables.get("sample_annotation", token)) for step, s in enumerate(samples) for token in s["anns"]]
-    index: dict[str, int] = {}
-    categories: list[str] = []
-    for _, row in rows:
-        if row["instance_token"] not in index:
-            index[row["instance_token"]] = len(index)
-            categories.append(row["category_name"])
-    at = (np.array([index[row["instance_token"]] for _, row in rows], int), np.array([step for step, _ in rows], int))
+    rows = [(step, row) for step, sample in enumerate(samples) for row in tables.boxes.get(sample.token, ())]
+    annotations = [row for _, row in rows]
+    _check_boxes(annotations)
+    index = {token: i for i, token in enumerate(dict.fromkeys(row.instance_token for row in annotations))}
+    categories = [tables.categories[token] for token in index]
+    at = (np.array([index[row.instance_token] for row in annotations], int), np.array([step for step, _ in rows], int))
 
     def spread(values: list[Any], dtype: type, *shape: int) -> Any:
         grid: Any = np.zeros((len(index), len(samples), *shape), dtype)
         grid[at] = np.array(values, dtype).reshape(-1, *shape)
         return grid
 
-    annotations = [row for _, row in rows]
-    for row in annotations:
-        _check_box(row)
-    rotations = np.array([row["rotation"] for row in annotations]).reshape(-1, 4)
+    rotations = np.array([row.rotation for row in annotations]).reshape(-1, 4)
     return {
         "agents": tuple(index),
         "categories": tuple(categories),
         "kind": np.array([_kind(category) for category in categories], np.int64),
-        "position_m": spread([row["translation"][:2] for row in annotations], np.float64, 2),
+        "position_m": spread([row.translation[:2] for row in annotations], np.float64, 2),
         "yaw_rad": spread(list(heading_rad(rotations)), np.float64),
-        "size_m": spread([(row["size"][1], row["size"][0]) for row in annotations], np.float64, 2),
+        "size_m": spread([(row.size[1], row.size[0]) for row in annotations], np.float64, 2),
         "points": spread([_points(row) for row in annotations], np.int64),
-        "visibility": spread([int(row.get("visibility_token") or 0) for row in annotations], np.int64),
+        "visibility": spread([int(row.visibility_token or 0) for row in annotations], np.int64),
         "valid": spread([True] * len(annotations), np.bool_),
     }
 
@@ -154,17 +141,23 @@ def _kind(category: str) -> int:
     return KIND_OF_CATEGORY[category]
 
 
-def _check_box(row: dict[str, Any]) -> None:
-    numbers = np.array([*row["translation"], *row["rotation"], *row["size"]], float)
-    if not np.isfinite(numbers).all() or min(row["size"]) <= 0:
+def _check_boxes(rows: list[BoxRow]) -> None:
+    numbers = np.array([(*row.translation, *row.rotation, *row.size) for row in rows]).reshape(-1, 10)
+    bad = ~np.isfinite(numbers).all(axis=1) | (numbers[:, 7:].min(axis=1, initial=np.inf) <= 0)
+    if bad.any():
+        row = rows[int(bad.argmax())]
         raise InputError(
-            f"Annotation {row['token']!r} of instance {row['instance_token']!r} has translation {row['translation']}, "
-            f"rotation {row['rotation']}, size {row['size']}; needed: finite numbers and sizes above 0 m. "
+            f"Annotation {row.token!r} of instance {row.instance_token!r} has translation {_text(row.translation)}, "
+            f"rotation {_text(row.rotation)}, size {_text(row.size)}; needed: finite numbers and sizes above 0 m. "
             "Repair or delete this row of sample_annotation.json."
         )
 
 
-def _points(row: dict[str, Any]) -> int:
+def _text(numbers: tuple[float, ...]) -> str:
+    return f"[{', '.join(f'{number:g}' for number in numbers)}]"
+
+
+def _points(row: BoxRow) -> int:
     """Lidar and radar points in the box; -1 where either is unknown."""
-    counts = row.get("num_lidar_pts", -1), row.get("num_radar_pts", -1)
+    counts = row.num_lidar_pts, row.num_radar_pts
     return -1 if min(counts) < 0 else sum(counts)

@@ -1,19 +1,18 @@
-"""The tables of a nuScenes dataroot, read by the devkit: which scenes there are, and what is missing or damaged."""
+"""The tables of a nuScenes dataroot: which scenes there are, and what is missing or damaged."""
 
 import json
 from pathlib import Path
 from typing import Any
 
-from nuscenes.nuscenes import NuScenes
 from nuscenes.utils.splits import create_splits_scenes
 
 from drive_wm.errors import InputError
 
 TABLES = (
     "category", "instance", "sensor", "calibrated_sensor", "ego_pose", "log", "scene", "sample", "sample_data",
-    "sample_annotation", "map",
+    "sample_annotation",
 )  # fmt: skip
-OPTIONAL_TABLES = ("attribute", "visibility")
+OPTIONAL_TABLES = ("attribute", "visibility", "map")  # the devkit reads them, a Log needs nothing of them
 
 
 def scene_names(root: Path, version: str, split: str) -> list[str]:
@@ -73,24 +72,6 @@ def source_files(root: Path, version: str) -> dict[str, int]:
     return {path.relative_to(root).as_posix(): path.stat().st_size for path in paths}
 
 
-def open_tables(root: Path, version: str) -> Any:
-    """The devkit's NuScenes with its tables read and indexed."""
-    require_tables(root, version)
-    for row in read_table(root / version / "map.json"):
-        if not (root / row["filename"]).is_file():
-            raise FileNotFoundError(
-                f"{root / row['filename']}, which map.json names, is missing. "
-                f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download in {root} again."
-            )
-    try:
-        return _Tables(version=version, dataroot=str(root), verbose=False)
-    except (AssertionError, IndexError, KeyError, OSError, TypeError) as error:
-        raise InputError(
-            f"The tables in {root / version} do not fit together ({type(error).__name__}: {error}). "
-            f"Unpack the metadata of {version} from nuscenes.org/nuscenes#download there again."
-        ) from error
-
-
 def read_table(path: Path) -> Any:
     """Parse a JSON table; InputError names the file where it is damaged."""
     try:
@@ -99,14 +80,3 @@ def read_table(path: Path) -> Any:
         raise InputError(
             f"{path} is damaged ({error}). Unpack the metadata from nuscenes.org/nuscenes#download again."
         ) from error
-
-
-class _Tables(NuScenes):  # type: ignore[misc]
-    """The devkit's tables without sweeps, which hold 6 of 7 rows of sample_data and nothing that a Log needs."""
-
-    def __load_table__(self, table_name: str) -> Any:
-        path = Path(self.table_root) / f"{table_name}.json"
-        if table_name in OPTIONAL_TABLES and not path.is_file():
-            return []
-        table = read_table(path)
-        return [row for row in table if row["is_key_frame"]] if table_name == "sample_data" else table

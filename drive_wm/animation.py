@@ -1,7 +1,7 @@
 """A drive from above as a moving picture: everyone as recorded, the plan chosen and the futures imagined."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import pairwise
 
@@ -50,6 +50,12 @@ def tick(step: int, scene: Scene, plans: Plans, rollouts: Rollouts, chosen: int)
     kind = scene.tracks.kind[0, moving]
     plan_m = torch.cat([torch.zeros(1, 2), plans.pose[0, chosen, :, :2]])
     return Tick(step, plan_m, imagined_m[:, moving], kind, rollouts.mode_logits[0].softmax(-1))
+
+
+def recorded(log: Log, first: int = 0) -> list[Tick]:
+    """Ticks of a drive from a keyframe on, with nothing planned and nothing imagined."""
+    nothing = Tick(0, torch.zeros(0, 2), torch.zeros(1, 0, 1, 2), torch.zeros(0, dtype=torch.long), torch.ones(1))
+    return [replace(nothing, step=step) for step in range(first, len(log.keyframes))]
 
 
 def animate(log: Log, ticks: Sequence[Tick], look: Look = LIGHT, width_px: int = 880, frames_per_step: int = 3) -> bytes:

@@ -9,18 +9,21 @@ from dataclasses import dataclass
 import numpy as np
 import shapely
 from numpy.typing import NDArray
-from scipy.spatial import cKDTree
 
+from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, Ints, LogMap
-from drive_wm.scene import CELL_M, EDGE_CLIP_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
+from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
 LANE_WIDTH_M = 3.0
 DIVIDER_WIDTH_M = 0.3
-BORDER_STEP_M = 0.25  # spacing of the samples that find the nearest border segment
-_CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
-_REACH_M = float(np.hypot(np.ptp(X_RANGE_M), np.ptp(Y_RANGE_M))) / 2 + 1.0  # around the raster
-_X_M = X_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
-_Y_M = Y_RANGE_M[0] + CELL_M * (np.arange(RASTER_SIZE) + 0.5)
+
+
+@dataclass(frozen=True)
+class Strips:
+    """Borders of thin quads along polylines, what two quads share counted once."""
+
+    edges: Floats  # (E, 2, 2) with what they enclose to the left
+    weight: Floats  # (E, 3) 1 and the unit direction of the quad to the left, less those of the quad to the right
 
 
 @dataclass(frozen=True)
@@ -28,37 +31,45 @@ class MapShapes:
     """A map prepared for drawing, in the global frame; the covered area lies to the left of each directed edge."""
 
     areas: dict[str, Floats]  # layer -> (E, 2, 2) edges of drivable, crosswalk, walkway
-    strips: dict[str, Floats]  # layer -> (S, 4, 2) corners of a thin quad per segment of lane, lane_divider, road_divider
-    lane_direction: Floats  # (S, 2) unit vector along each quad of the lanes
+    strips: dict[str, Strips]  # layer -> lane, lane_divider, road_divider
 
 
 def map_shapes(log_map: LogMap) -> MapShapes:
     """Prepare a map once; `draw` then costs milliseconds per pose."""
     areas = {"drivable": _dissolve(log_map.drivable), "crosswalk": log_map.crosswalks, "walkway": log_map.walkways}
-    lane, lane_direction = strip_quads(log_map.lanes, LANE_WIDTH_M)
-    dividers = {"lane_divider": log_map.lane_dividers, "road_divider": log_map.road_dividers}
-    strips = {"lane": lane} | {name: strip_quads(lines, DIVIDER_WIDTH_M)[0] for name, lines in dividers.items()}
-    return MapShapes({name: area_edges(area) for name, area in areas.items()}, strips, lane_direction)
+    lines = {"lane": log_map.lanes, "lane_divider": log_map.lane_dividers, "road_divider": log_map.road_dividers}
+    strips = {name: strips_of(x, LANE_WIDTH_M if name == "lane" else DIVIDER_WIDTH_M) for name, x in lines.items()}
+    return MapShapes({name: area_edges(area) for name, area in areas.items()}, strips)
 
 
 def draw(shapes: MapShapes, ego_pose: Floats) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Raster (C, Y, X) of RASTER_LAYERS and edge_m (Y, X) seen from ego_pose (3,) global_from_ego."""
     areas = {name: _to_ego(edges, ego_pose) for name, edges in shapes.areas.items()}
-    layers = {name: np.clip(coverage(edges)[0], 0, 1) for name, edges in areas.items()}
+    outlines = {name: (edges, np.ones((len(edges), 1))) for name, edges in areas.items()}
+    for name, strips in shapes.strips.items():
+        weight = strips.weight[:, :1]
+        if name == "lane":
+            weight = np.concatenate([weight, strips.weight[:, 1:] @ _turn(ego_pose[2])], axis=1)
+        outlines[name] = (_to_ego(strips.edges, ego_pose), weight)
+    covered = dict(zip(outlines, coverages(list(outlines.values())), strict=True))
+    layers = {name: np.clip(covered[name][0], 0, 1) for name in areas}
     for name in ("lane_divider", "road_divider"):
-        quads = _to_ego(shapes.strips[name], ego_pose)
         # A line straight through a cell covers width / cell of it; scaled, that reads 1.
-        layers[name] = np.clip(coverage(_quad_edges(quads[_near(quads)]))[0] * (CELL_M / DIVIDER_WIDTH_M), 0, 1)
-    layers |= _lane_layers(_to_ego(shapes.strips["lane"], ego_pose), shapes.lane_direction @ _turn(ego_pose[2]))
+        layers[name] = np.clip(covered[name][0] * (CELL_M / DIVIDER_WIDTH_M), 0, 1)
+    layers |= _lane_layers(*covered["lane"])
     raster = np.stack([layers[name] for name in RASTER_LAYERS]).astype(np.float32)
     return raster, edge_distance(areas["drivable"]).astype(np.float32)
 
 
-def _lane_layers(quads: Floats, direction: Floats) -> dict[str, Floats]:
+def raster_corners_m(ego_poses: Floats) -> Floats:
+    """Corners (N, 4, 2) of the raster in the global frame for ego_poses (N, 3)."""
+    x_m, y_m = np.array([[x, y] for x in X_RANGE_M for y in Y_RANGE_M]).T
+    cos, sin = np.cos(ego_poses[:, 2:]), np.sin(ego_poses[:, 2:])
+    return ego_poses[:, None, :2] + np.stack([cos * x_m - sin * y_m, sin * x_m + cos * y_m], axis=-1)
+
+
+def _lane_layers(total: Floats, cos: Floats, sin: Floats) -> dict[str, Floats]:
     """Layers lane, lane_cos, lane_sin: coverage, and the mean heading of what covers the cell times that coverage."""
-    near = _near(quads)
-    weight = np.concatenate([np.ones((near.sum(), 1)), direction[near]], axis=1)
-    total, cos, sin = coverage(_quad_edges(quads[near]), np.repeat(weight, 4, axis=0))
     share = np.maximum(total, 1.0)
     # Clipped, since the quads of a bend sharper than the strip is wide fold over and cover less than nothing.
     cos, sin = (np.clip(part / share, -1, 1) for part in (cos, sin))
@@ -99,101 +110,78 @@ def strip_quads(lines: shapely.MultiLineString, width_m: float) -> tuple[Floats,
     return quads, direction
 
 
+def strips_of(lines: shapely.MultiLineString, width_m: float) -> Strips:
+    """Polylines covered to a width; where a line goes straight on, nothing is left of the border between its quads."""
+    quads, direction = strip_quads(lines, width_m)
+    weight = np.concatenate([np.ones((len(quads), 1)), direction], axis=1)
+    joined = (quads[:-1, [1, 2]] == quads[1:, [0, 3]]).all(axis=(1, 2))
+    front, first = weight.copy(), np.append(True, ~joined)[: len(quads)]
+    front[:-1][joined] -= weight[1:][joined]
+    edges = np.concatenate([quads[:, [0, 1]], quads[:, [2, 3]], quads[:, [1, 2]], quads[first][:, [3, 0]]])
+    weight = np.concatenate([weight, weight, front, weight[first]])
+    some = np.abs(weight).max(axis=1) > 1e-9
+    return Strips(edges[some], weight[some])
+
+
 def coverage(edges_m: Floats, weight: Floats | None = None) -> Floats:
-    """Sum (W, Y, X) over closed outlines, edges (E, 2, 2) in the ego frame, of covered share times weight (E, W).
+    """Sum (W, Y, X) over closed outlines, edges (E, 2, 2) in the ego frame, of covered share times weight (E, W)."""
+    return coverages([(edges_m, np.ones((len(edges_m), 1)) if weight is None else weight)])[0]
+
+
+def coverages(outlines: list[tuple[Floats, Floats]]) -> list[Floats]:
+    """The coverage of several sets of outlines at once.
 
     Every edge is split at the grid lines; a piece adds the area between itself and the right side of its own cell,
     and its full height to the cells further right. Outlines that overlap add up.
     """
-    weight = np.ones((len(edges_m), 1)) if weight is None else weight
-    edges = (edges_m - np.array([X_RANGE_M[0], Y_RANGE_M[0]])) / CELL_M
-    low, high = edges[:, :, 1].min(1), edges[:, :, 1].max(1)
-    owner = np.flatnonzero((high > 0) & (low < RASTER_SIZE) & (edges[:, :, 0].min(1) < RASTER_SIZE))
-    edges = edges[owner]
+    edges = (np.concatenate([edges for edges, _ in outlines]) - np.array([X_RANGE_M[0], Y_RANGE_M[0]])) / CELL_M
+    (x0, y0), (x1, y1) = edges[:, 0].T, edges[:, 1].T
+    seen = (np.maximum(y0, y1) > 0) & (np.minimum(y0, y1) < RASTER_SIZE) & (np.minimum(x0, x1) < RASTER_SIZE)
+    owner = np.flatnonzero(seen & (y0 != y1))
+    pieces = np.stack([x0[owner], y0[owner], x1[owner], y1[owner]])
     for axis in (1, 0):
-        edges, parent = _split(edges, axis)
+        pieces, parent = _split(pieces, axis)
         owner = owner[parent]
-    middle = edges.mean(axis=1)
-    inside = (middle[:, 1] > 0) & (middle[:, 1] < RASTER_SIZE) & (middle[:, 0] < RASTER_SIZE)
-    edges, middle, owner = edges[inside], middle[inside], owner[inside]
-    x = np.maximum(middle[:, 0], 0.0)  # an edge left of the raster covers whole rows
-    column, row = x.astype(np.int64), middle[:, 1].astype(np.int64)
-    height = edges[:, 0, 1] - edges[:, 1, 1]  # downward: the inside lies to the right
+    x0, y0, x1, y1 = pieces
+    x, y = 0.5 * (x0 + x1), 0.5 * (y0 + y1)
+    inside = np.flatnonzero((y > 0) & (y < RASTER_SIZE) & (x < RASTER_SIZE))
+    x, y, owner = np.maximum(x[inside], 0.0), y[inside], owner[inside]  # an edge left of the raster covers whole rows
+    height = (y0 - y1)[inside]  # downward: the inside lies to the right
+    column = x.astype(np.int64)
+    cell = y.astype(np.int64) * (RASTER_SIZE + 1) + column
     beside = height * (x - column)
-    cell, size = row * (RASTER_SIZE + 1) + column, RASTER_SIZE * (RASTER_SIZE + 1)
-    sums = [
-        np.bincount(cell, w * (height - beside), size) + np.bincount(cell + 1, w * beside, size + 1)[:size]
-        for w in weight[owner].T
-    ]
-    return np.cumsum(np.stack(sums).reshape(-1, RASTER_SIZE, RASTER_SIZE + 1), axis=2)[:, :, :RASTER_SIZE]
+    own = height - beside
+    ends = np.searchsorted(owner, np.cumsum([0, *(len(edges) for edges, _ in outlines)]))
+    size, first, totals = RASTER_SIZE * (RASTER_SIZE + 1), 0, []
+    for (edges, weight), start, stop in zip(outlines, ends, ends[1:], strict=False):
+        at, here = cell[start:stop], owner[start:stop] - first
+        sums = [
+            np.bincount(at, w * own[start:stop], size) + np.bincount(at + 1, w * beside[start:stop], size + 1)[:size]
+            for w in weight[here].T
+        ]
+        totals.append(np.cumsum(np.stack(sums).reshape(-1, RASTER_SIZE, RASTER_SIZE + 1), axis=2)[:, :, :RASTER_SIZE])
+        first += len(edges)
+    return totals
 
 
-def _split(edges: Floats, axis: int) -> tuple[Floats, Ints]:
-    """Cut edges (E, 2, 2), in cells, at the raster's lines across one axis; the pieces and the edge of each."""
-    a, b = edges[:, 0, axis], edges[:, 1, axis]
+def _split(pieces: Floats, axis: int) -> tuple[Floats, Ints]:
+    """Cut pieces (4, E), rows x0 y0 x1 y1 in cells, at the raster's lines across one axis; the parts and the piece of each."""
+    a, b = pieces[axis], pieces[axis + 2]
     lowest = np.clip(np.floor(np.minimum(a, b)) + 1, 0, RASTER_SIZE + 1)
     highest = np.clip(np.ceil(np.maximum(a, b)) - 1, -1, RASTER_SIZE)
     cuts = np.maximum(highest - lowest + 1, 0).astype(np.int64)
-    parent = np.repeat(np.arange(len(edges)), cuts + 1)
-    piece = np.arange(len(parent)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
-    # Lines in the order in which the edge meets them; span is not 0 where there is a cut.
-    line = np.where(a < b, lowest - 1, highest + 1)[parent] + np.where(a < b, 1, -1)[parent] * piece
-    span = np.where(cuts > 0, b - a, 1.0)[parent]
-    start = np.where(piece == 0, 0.0, (line - a[parent]) / span)
-    end = np.where(piece == cuts[parent], 1.0, (line + np.sign(span) - a[parent]) / span)
-    share = np.stack([start, end], axis=1)[..., None]
-    return edges[parent, :1] * (1 - share) + edges[parent, 1:] * share, parent
-
-
-def edge_distance(border_m: Floats) -> Floats:
-    """Distance (Y, X) of each cell centre to border edges (E, 2, 2), positive inside, clipped; 0 without a border."""
-    if not len(border_m):
-        return np.zeros((RASTER_SIZE, RASTER_SIZE))
-    low, high = border_m.min(axis=1), border_m.max(axis=1)
-    window_m = np.array([X_RANGE_M, Y_RANGE_M]) + EDGE_CLIP_M * np.array([-1, 1])
-    near = border_m[((high > window_m[:, 0]) & (low < window_m[:, 1])).all(axis=1)]
-    return np.where(_inside(border_m), 1.0, -1.0) * _unsigned_distance(near)
-
-
-def _unsigned_distance(border_m: Floats) -> Floats:
-    if not len(border_m):
-        return np.full((RASTER_SIZE, RASTER_SIZE), EDGE_CLIP_M)
-    start, step = border_m[:, 0], border_m[:, 1] - border_m[:, 0]
-    length2 = np.maximum((step**2).sum(axis=1), 1e-18)
-    count = np.ceil(np.linalg.norm(step, axis=1) / BORDER_STEP_M).astype(np.int64).clip(min=1)
-    segment = np.repeat(np.arange(len(count)), count)
-    share = (np.arange(len(segment)) - np.repeat(np.cumsum(count) - count, count)) / count[segment]
-    samples = start[segment] + share[:, None] * step[segment]
-    x_m, y_m = np.meshgrid(_X_M, _Y_M)
-    # The nearest point of the border is a vertex, which is a sample, or lies abeam within half a step of one. The third
-    # sample of another segment is a whole step off that segment's nearest point, so a wrong one never holds all three.
-    reach_m = EDGE_CLIP_M + BORDER_STEP_M
-    _, found = cKDTree(samples).query(np.stack([x_m, y_m], axis=-1).reshape(-1, 2), k=3, distance_upper_bound=reach_m)
-    nearest = np.append(segment, -1)[found]  # -1 where nothing is in reach
-    squared = np.full(RASTER_SIZE**2, EDGE_CLIP_M**2)
-    for rank in range(3):
-        fresh = (nearest[:, rank] >= 0) & (nearest[:, rank, None] != nearest[:, :rank]).all(axis=1)
-        cell = np.flatnonzero(fresh)
-        one = nearest[cell, rank]
-        dx, dy = x_m.flat[cell] - start[one, 0], y_m.flat[cell] - start[one, 1]
-        along = np.clip((dx * step[one, 0] + dy * step[one, 1]) / length2[one], 0, 1)
-        miss = (dx - along * step[one, 0]) ** 2 + (dy - along * step[one, 1]) ** 2
-        squared[cell] = np.minimum(squared[cell], miss)
-    return np.sqrt(squared).reshape(x_m.shape)
-
-
-def _inside(border_m: Floats) -> NDArray[np.bool_]:
-    """Whether each cell centre lies inside, (Y, X): the winding number, counted where edges cross the row's centre line."""
-    a, b = border_m[:, 0, 1], border_m[:, 1, 1]
-    row_a, row_b = (np.clip(np.ceil((y - _Y_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64) for y in (a, b))
-    count = np.abs(row_b - row_a)
-    edge = np.repeat(np.arange(len(count)), count)
-    row = np.minimum(row_a, row_b)[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    share = (_Y_M[row] - a[edge]) / (b - a)[edge]
-    x_m = border_m[edge, 0, 0] * (1 - share) + border_m[edge, 1, 0] * share
-    column = np.clip(np.ceil((x_m - _X_M[0]) / CELL_M), 0, RASTER_SIZE).astype(np.int64)
-    turns = np.bincount(row * (RASTER_SIZE + 1) + column, np.sign(row_a - row_b)[edge], RASTER_SIZE * (RASTER_SIZE + 1))
-    return np.cumsum(turns.reshape(RASTER_SIZE, RASTER_SIZE + 1), axis=1)[:, :RASTER_SIZE] > 0.5
+    parent = np.repeat(np.arange(len(cuts)), cuts + 1)
+    part = np.arange(len(parent)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
+    # Lines in the order in which the piece meets them; span is not 0 where there is a cut.
+    way = np.where(a < b, 1.0, -1.0)
+    before = np.where(a < b, lowest - 1, highest + 1)
+    span = np.where(cuts > 0, b - a, 1.0)
+    each = np.stack([*pieces, (before - a) / span, way / span, cuts])[:, parent]
+    start = np.where(part == 0, 0.0, each[4] + each[5] * part)
+    end = np.where(part == each[6], 1.0, each[4] + each[5] * (part + 1))
+    x0, y0, x1, y1 = each[:4]
+    dx, dy = x1 - x0, y1 - y0
+    return np.stack([x0 + start * dx, y0 + start * dy, x0 + end * dx, y0 + end * dy]), parent
 
 
 def _dissolve(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:
@@ -202,16 +190,6 @@ def _dissolve(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:
         return areas
     whole = shapely.get_parts(shapely.union_all(shapely.make_valid(shapely.get_parts(areas))))
     return shapely.multipolygons(whole[shapely.get_type_id(whole) == shapely.GeometryType.POLYGON])
-
-
-def _near(quads: Floats) -> NDArray[np.bool_]:
-    middle = quads.mean(axis=1)
-    half_m = np.linalg.norm(quads[:, 0] - middle, axis=-1)
-    return np.linalg.norm(middle - _CENTRE_M, axis=-1) < _REACH_M + half_m
-
-
-def _quad_edges(quads: Floats) -> Floats:
-    return np.stack([quads, np.roll(quads, -1, axis=1)], axis=2).reshape(-1, 2, 2)
 
 
 def _turn(yaw_rad: float) -> Floats:

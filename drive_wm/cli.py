@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.markup import escape
 from rich.table import Table
 
@@ -56,24 +57,34 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
     from drive_wm.datasets.doctor import diagnose, healthy
 
     findings = diagnose(root, version)
-    table = Table("", "what", "found", "to do")
+    table = Table("", "what", "found", box=SIMPLE_HEAD, padding=0)
+    for column in table.columns:
+        column.overflow = "fold"
     for finding in findings:
         mark = "[green]ok[/]" if finding.ok else "[red]missing[/]" if finding.required else "[yellow]optional[/]"
-        table.add_row(mark, escape(finding.name), escape(finding.found), escape(finding.to_do))
+        table.add_row(mark, escape(finding.name), escape(finding.found))
     screen.print(table)
+    # Below the table and unbroken, so that paths and commands can be copied.
+    to_do: dict[str, list[str]] = {}
+    for finding in findings:
+        if not finding.ok:
+            to_do.setdefault(finding.to_do, []).append(finding.name)
+    for what, names in to_do.items():
+        screen.print(f"[bold]{escape(', '.join(names))}[/]: {escape(what)}", highlight=False, soft_wrap=True)
     raise typer.Exit(0 if healthy(findings) else 1)
 
 
 @app.command()
 def prepare(
     out: Annotated[Path, typer.Option(help="Folder to write; running again goes on where it stopped.")],
-    data: Annotated[str, typer.Option(help="nuscenes, or sumo for traffic simulated here.")] = "nuscenes",
+    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, or sumo for traffic simulated here.")] = "nuscenes",
     root: Root = None,
     version: Version = "v1.0-trainval",
-    split: Annotated[str, typer.Option(help="nuscenes: the split's name.")] = "train",
+    split: Annotated[str, typer.Option(help="nuscenes and nuscenes_pred: the split's name.")] = "train",
     scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
     seed: Annotated[int, typer.Option(help="sumo: the same seed gives the same drives.")] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the work.")] = 1,
 ) -> None:
     """Read a data source once and write a cache, from which everything else reads."""
     from drive_wm.datasets.prepare import Request, prepare
@@ -81,8 +92,24 @@ def prepare(
 
     request = Request(root, version, split, scenes, seed)
     with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
-        manifest = prepare(data, request, out, SceneConfig(), report, engine)
+        manifest = prepare(data, request, out, SceneConfig(), report, engine, workers)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
+    for defect, count in manifest.defects.items():
+        screen.print(f"{count:7,} {defect}", highlight=False)
+
+
+@app.command("show")
+def show_log(
+    log: Annotated[str, typer.Argument(metavar="LOG", help="A *.log.safetensors file, CACHE:NAME, or a sample: cut_in.")],
+    step: Annotated[int | None, typer.Option(help="Keyframe of a PNG, the first of a GIF.")] = None,
+    out: Annotated[Path | None, typer.Option(help="File to draw, .png or .gif; by default NAME.png.")] = None,
+    rerun: Annotated[Path | None, typer.Option(help="File to write for the Rerun viewer, .rrd.")] = None,
+) -> None:
+    """Draw a recorded drive from above, as a picture or moving, or record it for Rerun."""
+    from drive_wm.show import find_log, show_log
+
+    for path in show_log(find_log(log), step, out, rerun):
+        screen.print(f"{path}", highlight=False)
 
 
 @app.command()
@@ -140,6 +167,24 @@ def inspect(
     from drive_wm.benchmarks.inspection import inspect
 
     screen.print(f"{inspect(rows, sample, protocol, out)}", highlight=False)
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="J...", help="Result files, as commands write them with --json.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    rows: Annotated[
+        list[Path] | None, typer.Option(help="Rows of `evaluate planning --rows`, for pictures of the worst; repeatable.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "drive_wm: results",
+    worst: Annotated[int, typer.Option(min=1, help="How many samples to draw of each rows file.")] = 20,
+) -> None:
+    """Result files as one HTML page: tables beside published figures, slices, the worst samples, what was not measurable."""
+    from drive_wm.benchmarks.results_report import report
+
+    with progress("Report") as bar:
+        page = report(results, out, rows or [], title, worst, bar)
+    screen.print(f"Open {page} in a browser.", highlight=False)
 
 
 @app.command()

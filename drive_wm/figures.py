@@ -1,10 +1,13 @@
 """Figures for a report: what the planner saw and chose, and what it imagined."""
 
 from io import BytesIO
+from textwrap import shorten
 
 import numpy as np
+import torch
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -14,10 +17,11 @@ from torch import Tensor
 from drive_wm.drawing import LIGHT, VIEW, Look, View, draw_candidates, draw_rollouts, draw_scene
 from drive_wm.log import KINDS
 from drive_wm.rollouts import Plans, Rollouts
-from drive_wm.scene import Scene
+from drive_wm.scene import Future, Scene
 
 SIZE_IN = (7.4, 4.8)
 MODES_SHOWN = 4
+DESCRIPTION_LETTERS = 110
 COLOURS = 256  # of a PNG's palette: a third of the bytes, and no difference to see
 
 
@@ -50,6 +54,39 @@ def scene_figure(
     return figure
 
 
+def log_figure(scene: Scene, future: Future, title: str, description: str, look: Look = LIGHT, view: View = VIEW) -> Figure:
+    """What was recorded (B = 1): the scene, and as thin lines where everyone then went."""
+    figure = Figure(figsize=SIZE_IN, dpi=150, facecolor=look.paper)
+    axes = figure.subplots(gridspec_kw={"left": 0.075, "right": 0.98, "top": 0.88, "bottom": 0.17})
+    draw_scene(axes, scene, look, view)
+    there = scene.tracks.valid[0, :, -1].nonzero()[:, 0].tolist()
+    paths = [torch.cat([scene.tracks.position_m[0, a, -1:], _reached(future, a)]).numpy() for a in there]
+    colours = [look.ego if a == 0 and bool(scene.has_ego[0]) else look.kinds[int(scene.tracks.kind[0, a])] for a in there]
+    axes.add_collection(LineCollection(paths, colors=colours, linewidths=0.9, zorder=5))
+    axes.set_title(title, color=look.ink, fontsize=11, loc="left", pad=20)
+    axes.text(
+        0,
+        1.02,
+        shorten(description, DESCRIPTION_LETTERS, placeholder=" …"),
+        color=look.ink,
+        fontsize=8,
+        transform=axes.transAxes,
+    )
+    handles = _legend_of_kinds(scene, look)
+    handles += [
+        Line2D([], [], color=look.ink, linewidth=3, alpha=0.45, label="the last 2 s"),
+        Line2D([], [], color=look.ink, linewidth=0.9, label="the next 6 s"),
+    ]
+    _legend(figure, handles + _legend_of_route(scene, look), look)
+    return figure
+
+
+def _reached(future: Future, agent: int) -> Tensor:
+    """Where an agent is, up to the first step that does not know it."""
+    known = future.tracks.valid[0, agent].long().cumprod(0).bool()
+    return future.tracks.position_m[0, agent, known]
+
+
 def png(figure: Figure) -> bytes:
     """The figure as a PNG file."""
     canvas = FigureCanvasAgg(figure)
@@ -73,14 +110,25 @@ def _seen(
     bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
     bar.ax.tick_params(colors=look.ink, labelsize=8)
     bar.outline.set_visible(False)
-    seen = {int(kind) for kind in scene.tracks.kind[0, 1:][scene.tracks.valid[0, 1:, -1]]}
-    handles: list[Artist] = [
-        Patch(color=look.ego, label="ego"),
-        *(Patch(color=look.kinds[k], label=KINDS[k]) for k in sorted(seen)),
-    ]
+    handles = _legend_of_kinds(scene, look)
     handles.append(Line2D([], [], color=look.ego, linewidth=4, label="chosen plan, a dot per second"))
-    if bool(scene.has_route[0]):
-        handles.append(Line2D([], [], color=look.ego, linewidth=5, alpha=0.25, label="route"))
+    _legend(figure, handles + _legend_of_route(scene, look), look)
+
+
+def _legend_of_kinds(scene: Scene, look: Look) -> list[Artist]:
+    """One patch per kind that is there, and the ego's where there is one."""
+    first = 1 if bool(scene.has_ego[0]) else 0
+    seen = {int(kind) for kind in scene.tracks.kind[0, first:][scene.tracks.valid[0, first:, -1]]}
+    ego: list[Artist] = [Patch(color=look.ego, label="ego")] if first else []
+    return ego + [Patch(color=look.kinds[k], label=KINDS[k]) for k in sorted(seen)]
+
+
+def _legend_of_route(scene: Scene, look: Look) -> list[Artist]:
+    route = Line2D([], [], color=look.ego, linewidth=5, alpha=0.25, label="route")
+    return [route] if bool(scene.has_route[0]) else []
+
+
+def _legend(figure: Figure | SubFigure, handles: list[Artist], look: Look) -> None:
     figure.legend(
         handles=handles, loc="lower left", ncols=7, fontsize=7.5, labelcolor=look.ink, frameon=False,
         columnspacing=1.0, handlelength=1.4, handletextpad=0.5,

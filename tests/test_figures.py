@@ -6,10 +6,11 @@ import pytest
 import torch
 from PIL import Image
 
-from drive_wm.figures import MODES_SHOWN, imagined_figure, png, scene_figure, seen_figure
+from drive_wm.figures import MODES_SHOWN, imagined_figure, log_figure, png, scene_figure, seen_figure
 from drive_wm.kinematics import roll
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene
+from drive_wm.scene_at import scene_at
 
 K, M, T = 3, 6, 12
 
@@ -50,6 +51,18 @@ def test_imagined_figure_shows_the_likeliest_modes_first(crossroads_scene, plans
     titles = [axes.get_title(loc="left") for axes in figure.axes]
     assert titles == ["Mode 6: 29%", "Mode 5: 24%", "Mode 4: 19%", "Mode 3: 14%"]
     assert len(titles) == MODES_SHOWN
+
+
+def test_log_figure_ends_each_path_where_the_recording_ends(crossroads_log):
+    scene, future = scene_at(crossroads_log, 17)
+    figure = log_figure(scene, future, "crossroads", "word " * 60)
+    paths = figure.axes[0].collections[-1].get_segments()
+    reached = future.tracks.valid[0, scene.tracks.valid[0, :, -1]].sum(-1).tolist()
+    assert [len(path) - 1 for path in paths] == reached, "the drive's six keyframes to come, one for the crossing truck"
+    assert sorted(set(reached)) == [1, 6]
+    assert figure.axes[0].texts[0].get_text().endswith("word …")
+    names = [text.get_text() for text in figure.legends[0].get_texts()]
+    assert names == ["ego", "vehicle", "cyclist", "pedestrian", "static", "the last 2 s", "the next 6 s", "route"]
 
 
 def test_png_is_small(crossroads_scene, plans, rollouts):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from drive_wm.datasets.nuscenes import EGO_CENTRE_M, KIND_OF_CATEGORY, heading_rad, read_logs
-from drive_wm.datasets.nuscenes_tables import read_table, scene_names
+from drive_wm.datasets.nuscenes_tables import OPTIONAL_TABLES, read_table, scene_names
 from drive_wm.log import CYCLIST, KINDS, PEDESTRIAN, STATIC, VEHICLE
 
 HEADINGS = {  # name: (w, x, y, z, heading of the turned x axis)
@@ -59,8 +59,8 @@ def test_own_split(dataroot):
 
 @pytest.mark.filterwarnings("ignore:6 of 8 scenes")
 def test_optional_tables_may_be_missing(dataroot):
-    for table in ("attribute", "visibility"):
-        (dataroot / "v1.0-mini" / f"{table}.json").unlink()
+    for file in (*(f"v1.0-mini/{table}.json" for table in OPTIONAL_TABLES), "maps/mask.png"):
+        (dataroot / file).unlink()
     assert len(list(read_logs(dataroot, "v1.0-mini", "mini_train"))) == 2
 
 
