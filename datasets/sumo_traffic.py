@@ -22,11 +22,11 @@ CATEGORIES = {  # the first letters of a type: nuScenes category, kind
 }
 
 
-def write_traffic(net: Network, rng: np.random.Generator, until_s: float, path: Path) -> None:
-    """Write the departures of the first `until_s` seconds as a SUMO route file."""
+def write_traffic(net: Network, rng: np.random.Generator, until_s: float, path: Path, chance: bool = True) -> None:
+    """Write the departures of the first `until_s` seconds as a SUMO route file; without `chance` no driver wavers."""
     root = ElementTree.Element("routes")
     for attributes in _types(rng):
-        ElementTree.SubElement(root, "vType", attributes)
+        ElementTree.SubElement(root, "vType", attributes if chance else attributes | _unwavering(attributes))
     departures = _vehicles(net, rng, until_s) + _walkers(net, rng, until_s)
     for _, element in sorted(departures, key=lambda departure: departure[0]):
         root.append(element)
@@ -67,6 +67,14 @@ def _driver(
     speed = f"normc({rng.uniform(0.85, 1.1):.2f},0.06,0.7,1.25)"
     words = {"id": id, "vClass": vehicle_class, "carFollowModel": model, "speedFactor": speed}
     return words | {k: f"{v:.3f}" for k, v in numbers.items()}
+
+
+def _unwavering(attributes: dict[str, str]) -> dict[str, str]:
+    """What to change of a vType so that it draws no random numbers while it drives."""
+    if attributes["vClass"] == "pedestrian":
+        return {}
+    model = attributes.get("carFollowModel", "Krauss")
+    return {"carFollowModel": "IDM" if model == "EIDM" else model, "sigma": "0"}
 
 
 def _vehicles(net: Network, rng: np.random.Generator, until_s: float) -> list[Departure]:
