@@ -7,11 +7,11 @@ from pathlib import Path
 import shapely
 
 from drive_wm.datasets.nuscenes_write import Place, write_dataroot
-from drive_wm.datasets.sumo import read_drives
+from drive_wm.datasets.sumo import Drives, read_drives
 from drive_wm.datasets.sumo_map import mirror
 from drive_wm.datasets.sumo_runs import Run
 from drive_wm.datasets.synth_folder import Progress, Summary, write_folder
-from drive_wm.log import LogMap
+from drive_wm.log import Log, LogMap
 
 
 def synthesize(out: Path, scenes: int, seed: int, progress: Progress) -> Summary:
@@ -34,7 +34,7 @@ def _write(folder: Path, wanted: Summary, progress: Progress) -> Summary:
             events.update(window.event.kind for window in drives.windows[: len(logs)] if window.event)
             categories.update(category for log in logs for category in log.categories)
             if logs:
-                yield Place(*_roads(drives.run), drives.run.left_hand, logs)
+                yield place_of(drives, logs)
                 progress(wanted.scenes - left, wanted.scenes, f"{drives.run.net.kind}: {len(logs)} scenes")
             if not left:
                 return
@@ -42,6 +42,11 @@ def _write(folder: Path, wanted: Summary, progress: Progress) -> Summary:
     rows = write_dataroot(places(), folder, f"synth-{wanted.seed}")
     counted = {"networks": dict(networks), "events": dict(events), "categories": dict(categories), "rows": rows}
     return wanted.model_copy(update=counted)
+
+
+def place_of(drives: Drives, logs: tuple[Log, ...]) -> Place:
+    """The map of a simulation and some of its drives."""
+    return Place(*_roads(drives.run), drives.run.left_hand, logs)
 
 
 def _roads(run: Run) -> tuple[LogMap, shapely.MultiLineString]:
