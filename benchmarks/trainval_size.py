@@ -48,7 +48,9 @@ def repeated(places: Sequence[Place], size: Size) -> Iterator[Place]:
 def shortened(log: Log, steps: int) -> Log:
     """The first keyframes of a drive."""
     if len(log.keyframes) < steps:
-        raise InputError(f"Log {log.name!r} has {len(log.keyframes)} keyframes; needed: {steps}. Ask for fewer samples a scene.")
+        raise InputError(
+            f"Log {log.name!r} has {len(log.keyframes)} keyframes; needed: {steps}. Ask for fewer samples a scene."
+        )
     per_step = ("time_s", "ego_pose")
     per_agent = ("position_m", "yaw_rad", "size_m", "points", "visibility", "valid")
     cut = {name: getattr(log, name)[:steps] for name in per_step} | {name: getattr(log, name)[:, :steps] for name in per_agent}

@@ -37,6 +37,8 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
     about = {"settings": settings.model_dump(), "keyframes": log.keyframes, "targets": log.targets.tolist()}
     header = {HEADER: json.dumps(about)}
     ego_views, target_views = len(log.keyframes) if log.has_ego else 0, len(log.targets)
+    if not ego_views + target_views:
+        raise InputError(f"Log {log.name!r} has neither an ego nor targets to look from. Leave it out.")
     note = f"{ego_views + target_views} scenes"
     if log_path.is_file() and scenes_path.is_file() and _header(scenes_path) == header:
         note += ", already there"
