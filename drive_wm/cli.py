@@ -77,7 +77,7 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
 @app.command()
 def prepare(
     out: Annotated[Path, typer.Option(help="Folder to write; running again goes on where it stopped.")],
-    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, or sumo for traffic simulated here.")] = "nuscenes",
+    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, logs, or sumo for traffic simulated here.")] = "nuscenes",
     root: Root = None,
     version: Version = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="nuscenes and nuscenes_pred: the split's name.")] = "train",
