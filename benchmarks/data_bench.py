@@ -19,7 +19,7 @@ PINS = (
     "trajdata==1.4.0", "nuscenes-devkit==1.2.0", "numpy==1.26.4", "pandas==2.3.3", "shapely==2.0.7", "geopandas==1.0.1",
     "zarr==2.18.7", "numcodecs==0.15.2", "protobuf==3.19.4",
 )  # fmt: skip
-ONE_CORE = {name: "1" for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")}
+ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 Progress = Callable[[int, int, str], None]  # finished, of how many, which
 
 

@@ -11,11 +11,11 @@ import shapely
 from pydantic import BaseModel, ValidationError
 
 from drive_wm.datasets.nuscenes_write import VERSION, Place, write_dataroot
-from drive_wm.datasets.sumo import read_drives
+from drive_wm.datasets.sumo import Drives, read_drives
 from drive_wm.datasets.sumo_map import mirror
 from drive_wm.datasets.sumo_runs import Run
 from drive_wm.errors import InputError
-from drive_wm.log import LogMap
+from drive_wm.log import Log, LogMap
 
 SUMMARY = "synth.json"
 FORMAT = 1  # of what is written: another one gives other bytes for the same seed
@@ -86,7 +86,7 @@ def _write(folder: Path, wanted: Summary, progress: Progress) -> Summary:
             events.update(window.event.kind for window in drives.windows[: len(logs)] if window.event)
             categories.update(category for log in logs for category in log.categories)
             if logs:
-                yield Place(*_roads(drives.run), drives.run.left_hand, logs)
+                yield place_of(drives, logs)
                 progress(wanted.scenes - left, wanted.scenes, f"{drives.run.net.kind}: {len(logs)} scenes")
             if not left:
                 return
@@ -96,6 +96,11 @@ def _write(folder: Path, wanted: Summary, progress: Progress) -> Summary:
     summary = wanted.model_copy(update=counted)
     (folder / SUMMARY).write_text(json.dumps(summary.model_dump(), indent=1) + "\n")
     return summary
+
+
+def place_of(drives: Drives, logs: tuple[Log, ...]) -> Place:
+    """The map of a simulation and some of its drives."""
+    return Place(*_roads(drives.run), drives.run.left_hand, logs)
 
 
 def _roads(run: Run) -> tuple[LogMap, shapely.MultiLineString]:
