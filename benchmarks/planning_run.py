@@ -84,7 +84,7 @@ def run_planner(
     if planner == HUMAN:
         return score_human((cache.log(i) for cache, i in drives), protocols, legacy_index, report)
     plan = planner_named(planner, weights)
-    scenes = ((cache.log(i), cache.scenes(i)[0]) for cache, i in drives)
+    scenes = ((cache.log(i), cache.scenes(i, "ego")[0]) for cache, i in drives)
     return score_planner(scenes, plan, planner, protocols, legacy_index=legacy_index, progress=report)
 
 

@@ -20,7 +20,7 @@ from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import Scene
 from drive_wm.scene_at import SceneBuilder
 from drive_wm.structs import cat
-from drive_wm.viewpoint import seen_from
+from drive_wm.viewpoint import target_view
 
 Forecast = Callable[[Log, Sequence[Target]], list[Prediction]]  # of targets of one drive
 
@@ -54,7 +54,7 @@ def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
         found = []
         for start in range(0, len(targets), batch):
             some = targets[start : start + batch]
-            scenes, poses = zip(*(target_scene(builder, target) for target in some), strict=True)
+            scenes, _, poses = zip(*(target_view(builder, target.agent, target.step) for target in some), strict=True)
             paths_m, likely = forecast_egos(model, cat(scenes), torch.stack(poses))
             found += [
                 Prediction(*tokens(log, target.agent, target.step), np.round(path_m, _DECIMALS), p)
@@ -63,20 +63,6 @@ def model_forecast(model: WorldModel, batch: int = 8) -> Forecast:
         return found
 
     return forecast
-
-
-def target_scene(builder: SceneBuilder, target: Target) -> tuple[Scene, Tensor]:
-    """The scene seen from the target, which is agent 0 whatever its distance from the ego; global_from_ego (3,).
-
-    Nothing after the target's keyframe goes in.
-    """
-    log = builder.log
-    first = target.step
-    while first > max(target.step + 1 - builder.config.history, 0) and log.valid[target.agent, first - 1]:
-        first -= 1
-    view = seen_from(log, target.agent, range(first, target.step + 1))
-    scene, _ = builder.with_log(view).at(target.step - first)
-    return scene, torch.from_numpy(view.ego_pose[-1])
 
 
 def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:

@@ -11,8 +11,8 @@ from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
-from drive_wm.datasets.engines import ENGINES
-from drive_wm.datasets.manifest import Manifest, Settings, need_same, read_manifest, settings_of
+from drive_wm.datasets.engines import engine_named
+from drive_wm.datasets.manifest import Manifest, Settings, Views, need_same, read_manifest, settings_of
 from drive_wm.datasets.shards import need_sizes, read_drive, read_scenes, settings_of_drives, write_drive
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
@@ -33,13 +33,15 @@ def write_cache(
     source_files: dict[str, int] | None = None,
     drives: int = 0,
     engine: str = "local",
+    workers: int = 1,
+    defects: Callable[[], dict[str, int]] = dict,
 ) -> Manifest:
     """Write two files per drive, then the manifest; a finished cache and finished drives stay as they are.
 
-    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone.
+    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone,
+    `defects` counts what the source lacks.
     """
-    if engine not in ENGINES:
-        raise InputError(f"No engine {engine!r}; known: {', '.join(ENGINES)}. Pass one of them with --engine.")
+    run = engine_named(engine, workers)
     settings = settings_of(source, version, split, source_files or {}, config)
     done = finished(out, settings)
     if done:
@@ -47,13 +49,13 @@ def write_cache(
         progress(n, n, f"{out} already holds this: {n} drives, {done.samples} scenes")
         return done
     shards = []
-    for shard, note in ENGINES[engine](partial(write_drive, out=out, settings=settings, config=config), _unique(logs)):
+    for shard, note in run(partial(write_drive, out=out, settings=settings, config=config), _unique(logs)):
         shards.append(shard)
         progress(len(shards), drives, f"{shard.name}: {note}")
     if not shards:
         raise InputError(f"{source} {version} {split} gave no drive. Choose another split or version.")
     created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(created=created, settings=settings, shards=tuple(shards))
+    manifest = Manifest(created=created, settings=settings, defects=defects(), shards=tuple(shards))
     write_atomically(out / "manifest.json", manifest.model_dump_json(indent=1))
     return manifest
 
@@ -89,25 +91,26 @@ class Cache:
     def log(self, i: int) -> Log:
         return read_drive(self.path, self.manifest.shards[i])
 
-    def scenes(self, i: int) -> tuple[Scene, Future]:
-        """Every keyframe of drive i, stacked on B."""
-        return read_scenes(self.path, self.manifest.shards[i], slice(None))
+    def scenes(self, i: int, views: Views = "all") -> tuple[Scene, Future]:
+        """Scenes of drive i, stacked on B: every keyframe seen from the ego, every target of the log, or all, in that order."""
+        shard = self.manifest.shards[i]
+        return read_scenes(self.path, shard, shard.span(views))
 
     def sample(self, j: int) -> tuple[Scene, Future]:
         """Scene and Future with B = 1."""
-        i, step = self.place(j)
-        return read_scenes(self.path, self.manifest.shards[i], slice(step, step + 1))
+        i, k = self.place(j)
+        return read_scenes(self.path, self.manifest.shards[i], range(k, k + 1))
 
     def place(self, j: int) -> tuple[int, int]:
-        """Drive and step of sample j."""
+        """Drive of sample j, and which of its scenes it is."""
         if not 0 <= j < self.samples:
             raise IndexError(f"Sample {j} of a cache with {self.samples}")
         i = bisect_right(self._ends, j)
-        return i, j - (self._ends[i] - self.manifest.shards[i].keyframes)
+        return i, j - (self._ends[i] - self.manifest.shards[i].views)
 
     @cached_property
     def _ends(self) -> list[int]:
-        return list(accumulate(shard.keyframes for shard in self.manifest.shards))
+        return list(accumulate(shard.views for shard in self.manifest.shards))
 
 
 def open_cache(path: Path) -> Cache:

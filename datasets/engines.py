@@ -1,8 +1,12 @@
-"""Where drives are worked on: here, one after another, or on every machine of a Ray cluster."""
+"""Where drives are worked on: here, one after another or in several processes, or on every machine of a Ray cluster."""
 
 import importlib
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from functools import partial
+from multiprocessing import get_context
 from typing import Any, TypeVar
 
 import torch
@@ -22,6 +26,24 @@ def run_local(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator
         yield from map(work, items)
     finally:
         torch.set_num_threads(threads)
+
+
+def run_pool(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Results in order, from processes of this machine; the first error of a worker is raised here as it is."""
+    # Spawned, not forked: a fork of a process with threads may hang. The initialiser gives each worker one thread.
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(pool.submit(work, item))
+            if len(pending) >= 2 * workers:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    except BrokenProcessPool as error:
+        raise InputError("A worker was ended from outside, most likely for want of memory. Pass fewer --workers.") from error
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
@@ -55,3 +77,13 @@ def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
 
 
 ENGINES = {"local": run_local, "ray": run_ray}
+Engine = Callable[[Callable[[Any], Any], Iterable[Any]], Iterator[Any]]
+
+
+def engine_named(name: str, workers: int) -> Engine:
+    """An engine of ENGINES, or as many processes of this machine; InputError where that is not possible."""
+    if name not in ENGINES:
+        raise InputError(f"No engine {name!r}; known: {', '.join(ENGINES)}. Pass one of them with --engine.")
+    if workers > 1 and name != "local":
+        raise InputError(f"--workers counts processes of this machine, {name} uses all that it has. Leave out --workers.")
+    return partial(run_pool, workers=workers) if workers > 1 else ENGINES[name]

@@ -3,7 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -11,7 +11,8 @@ from drive_wm import scene
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
 
-CACHE_VERSION = 2  # raise it whenever the same settings would give other shards
+CACHE_VERSION = 3  # raise it whenever the same settings would give other shards
+Views = Literal["ego", "targets", "all"]  # whose view of a drive a scene is
 RASTER_CONSTANTS = ("CELL_M", "X_RANGE_M", "Y_RANGE_M", "RASTER_SIZE", "EDGE_CLIP_M", "RASTER_LAYERS")
 
 
@@ -32,15 +33,24 @@ class Settings(_Record):
 
 
 class Shard(_Record):
-    """The two files of one drive."""
+    """The two files of one drive; its scenes are first those seen from the ego, then those seen from targets."""
 
     name: str
     location: str
-    keyframes: int
+    ego_views: int  # one per keyframe, 0 where the drive has no ego
+    target_views: int  # one per target of the log
     log_bytes: int
     log_sha256: str
     scenes_bytes: int
     scenes_sha256: str
+
+    @property
+    def views(self) -> int:
+        return self.ego_views + self.target_views
+
+    def span(self, views: Views) -> range:
+        """Which scenes of the drive these views are."""
+        return range(self.ego_views if views == "targets" else 0, self.ego_views if views == "ego" else self.views)
 
 
 class Manifest(_Record):
@@ -48,11 +58,12 @@ class Manifest(_Record):
 
     created: str
     settings: Settings
+    defects: dict[str, int]  # what the source is known to lack, and how often
     shards: tuple[Shard, ...]
 
     @property
     def samples(self) -> int:
-        return sum(shard.keyframes for shard in self.shards)
+        return sum(shard.views for shard in self.shards)
 
     @property
     def config(self) -> SceneConfig:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import shapely
 
+from drive_wm.datasets.nuscenes_ego import EGO_CENTRE_M, EGO_SIZE_M
 from drive_wm.datasets.nuscenes_map import map_at
 from drive_wm.datasets.nuscenes_reader import BoxRow, PoseRow, SampleRow, SceneRow, Tables, again, read_rows
 from drive_wm.datasets.nuscenes_tables import known_splits, scene_names
@@ -39,11 +40,6 @@ KIND_OF_CATEGORY = {
     "vehicle.trailer": VEHICLE,
     "vehicle.truck": VEHICLE,
 }
-
-# The footprint that the planning metrics give the ego: they put its centre 0.5 m ahead of LIDAR_TOP, which sits
-# 0.943713 m ahead of the rear axle.
-EGO_SIZE_M = (4.084, 1.85)
-EGO_CENTRE_M = 0.943713 + 0.5
 
 
 def read_logs(root: Path, version: str, split: str) -> Iterator[Log]:
@@ -83,6 +79,7 @@ def _read_scene(tables: Tables, root: Path, version: str, scene: SceneRow) -> Lo
         ego_from_lidar=np.array(_planar(mount)),
         map=map_at(root, place, ego_pose[:, :2]),
         route=shapely.LineString(),
+        targets=np.zeros((0, 2), np.int64),
         has_ego=True,
         has_all_traffic=True,
         **boxes,

@@ -15,7 +15,7 @@ from drive_wm.scene import SceneConfig
 class Request:
     """What to prepare; a source reads the fields it knows."""
 
-    root: Path | None = None  # nuscenes: the dataroot
+    root: Path | None = None  # nuscenes: the dataroot; nuscenes_pred: the folder that holds label
     version: str = "v1.0-trainval"
     split: str = "train"
     scenes: int = 100  # sumo: how many drives to simulate
@@ -31,6 +31,7 @@ class Source:
     files: dict[str, int]  # bytes of every file that it reads
     drives: int
     logs: Callable[[], Iterator[Log]]
+    defects: Callable[[], dict[str, int]] = dict  # what it is known to lack, and how often
 
 
 def nuscenes_source(request: Request) -> Source:
@@ -45,6 +46,16 @@ def nuscenes_source(request: Request) -> Source:
     return Source(version, split, source_files(root, version), drives, lambda: read_logs(root, version, split))
 
 
+def nuscenes_pred_source(request: Request) -> Source:
+    from drive_wm.datasets import nuscenes_pred as pred
+
+    if request.root is None:
+        raise InputError("No nuscenes_pred folder was given. Pass --root with the folder that holds label and map_0.1.")
+    root, split = request.root, request.split
+    files, drives = pred.source_files(root, split), len(pred.scene_names(root, split))
+    return Source(pred.VERSION, split, files, drives, lambda: pred.read_logs(root, split), lambda: pred.defects(root, split))
+
+
 def sumo_source(request: Request) -> Source:
     from drive_wm.datasets.sumo import read_logs
 
@@ -52,14 +63,37 @@ def sumo_source(request: Request) -> Source:
     return Source(f"seed {seed}", f"{scenes} scenes", {}, scenes, lambda: read_logs(scenes, seed))
 
 
-PREPARE: dict[str, Callable[[Request], Source]] = {"nuscenes": nuscenes_source, "sumo": sumo_source}
+PREPARE: dict[str, Callable[[Request], Source]] = {
+    "nuscenes": nuscenes_source,
+    "nuscenes_pred": nuscenes_pred_source,
+    "sumo": sumo_source,
+}
 
 
-def prepare(data: str, request: Request, out: Path, config: SceneConfig, progress: Progress, engine: str = "local") -> Manifest:
+def prepare(
+    data: str,
+    request: Request,
+    out: Path,
+    config: SceneConfig,
+    progress: Progress,
+    engine: str = "local",
+    workers: int = 1,
+) -> Manifest:
     """Write a source's drives and scenes to `out`, or find them finished there."""
     if data not in PREPARE:
         raise InputError(f"No data source {data!r}; known: {', '.join(PREPARE)}. Pass one of them with --data.")
     source = PREPARE[data](request)
     return write_cache(
-        source.logs(), out, data, source.version, source.split, config, progress, source.files, source.drives, engine
+        source.logs(),
+        out,
+        data,
+        source.version,
+        source.split,
+        config,
+        progress,
+        source.files,
+        source.drives,
+        engine,
+        workers,
+        source.defects,
     )

@@ -1,7 +1,12 @@
-"""One drive in a cache: NAME.log.safetensors, and NAME.scenes.safetensors with every Scene and Future, packed."""
+"""One drive in a cache: NAME.log.safetensors, and NAME.scenes.safetensors with every Scene and Future, packed.
+
+A tensor that is the same in every scene of the drive is stored once, the layers of the raster apart: a source without
+crosswalks needs no room for them.
+"""
 
 import hashlib
 import json
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -16,32 +21,34 @@ from drive_wm.datasets.manifest import Settings, Shard
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log, read_log, write_log
-from drive_wm.scene import Future, Scene, SceneConfig
-from drive_wm.scene_at import scenes_of
+from drive_wm.scene import EDGE_CLIP_M, RASTER_LAYERS, Future, Scene, SceneConfig
 from drive_wm.structs import from_tensors, tensors
+from drive_wm.viewpoint import views_of
 
 HEADER = "drive_wm_scenes"
-RASTER_STEPS = 127  # the raster is stored as int8
+STEPS = 127  # the raster and the distance to its border are stored as int8
+LAYER, EDGE = "scene.raster.", "scene.edge_m"
 
 
 def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) -> tuple[Shard, str]:
     """Write a drive's two files unless they are there already; what they are, and a note on what was done."""
     log_path, scenes_path = _log_path(out, log.name), _scenes_path(out, log.name)
     # One entry: safetensors writes several in no fixed order, and equal input should give equal bytes.
-    header = {HEADER: json.dumps({"settings": settings.model_dump(), "keyframes": log.keyframes})}
-    note = f"{len(log.keyframes)} scenes"
+    about = {"settings": settings.model_dump(), "keyframes": log.keyframes, "targets": log.targets.tolist()}
+    header = {HEADER: json.dumps(about)}
+    ego_views, target_views = len(log.keyframes) if log.has_ego else 0, len(log.targets)
+    note = f"{ego_views + target_views} scenes"
     if log_path.is_file() and scenes_path.is_file() and _header(scenes_path) == header:
         note += ", already there"
     else:
-        scene, future = scenes_of(log, config)
-        scene.check()
-        packed = {name: _pack(name, x) for name, x in (tensors(scene, "scene.") | tensors(future, "future.")).items()}
+        packed = _packed(views_of(log, config))
         write_log(log, log_path)
         write_atomically(scenes_path, save(packed, header))
     shard = Shard(
         name=log.name,
         location=log.location,
-        keyframes=len(log.keyframes),
+        ego_views=ego_views,
+        target_views=target_views,
         log_bytes=log_path.stat().st_size,
         log_sha256=_sha256(log_path),
         scenes_bytes=scenes_path.stat().st_size,
@@ -57,10 +64,11 @@ def read_drive(out: Path, shard: Shard) -> Log:
     return read_log(path)
 
 
-def read_scenes(out: Path, shard: Shard, steps: slice) -> tuple[Scene, Future]:
-    """Some keyframes of a drive stacked on B; nothing else of the file is read after its first use."""
+def read_scenes(out: Path, shard: Shard, which: range) -> tuple[Scene, Future]:
+    """Some scenes of a drive stacked on B; nothing else of the file is read after its first use."""
     file = _opened(_scenes_path(out, shard.name), shard.scenes_sha256)
-    flat = {key: _unpack(file.get_slice(key)[steps]) for key in file.keys()}  # noqa: SIM118
+    flat = {key: _part(file.get_slice(key), which, key) for key in file.keys()}  # noqa: SIM118
+    flat["scene.raster"] = torch.stack([flat.pop(LAYER + name) for name in RASTER_LAYERS], dim=1)
     return from_tensors(Scene, flat, "scene."), from_tensors(Future, flat, "future.")
 
 
@@ -81,21 +89,42 @@ def need_sizes(out: Path, shard: Shard) -> None:
     _need_size(_scenes_path(out, shard.name), shard.scenes_bytes)
 
 
-def _pack(name: str, x: Tensor) -> Tensor:
-    """A tensor as stored: the dtype alone says how `_unpack` undoes it."""
-    if name == "scene.raster":
-        return (x * RASTER_STEPS).round().to(torch.int8)
-    if name == "scene.edge_m":
-        return x.half()
+def _packed(views: Iterable[tuple[Scene, Future]]) -> dict[str, Tensor]:
+    """Scenes and futures stacked on B, as stored; packed one by one, since a drive of them unpacked fills a memory."""
+    rows: dict[str, list[Tensor]] = {}
+    for scene, future in views:
+        scene.check()
+        flat = tensors(scene, "scene.") | tensors(future, "future.")
+        flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop("scene.raster").unbind(1), strict=True)}
+        for name, x in flat.items():
+            rows.setdefault(name, []).append(_pack(x, name))
+    stacked = {name: torch.cat(parts) for name, parts in rows.items()}
+    return {name: x[:1].clone() if bool((x == x[:1]).all()) else x for name, x in stacked.items()}
+
+
+def _part(stored: Any, which: range, name: str) -> Tensor:
+    """Rows of a stored tensor, unpacked, the one row of a tensor that is stored once as often as needed."""
+    if stored.get_shape()[0] == 1:
+        x = _unpack(stored[:1], name)
+        return x.expand(len(which), *x.shape[1:])
+    return _unpack(stored[which.start : which.stop], name)
+
+
+def _pack(x: Tensor, name: str) -> Tensor:
+    """A tensor as stored; `_unpack` undoes it."""
+    if name.startswith(LAYER):
+        return (x * STEPS).round().to(torch.int8)
+    if name == EDGE:
+        return (x * (STEPS / EDGE_CLIP_M)).round().to(torch.int8)
     if x.is_floating_point():
-        return x.float().contiguous()
-    return (x if x.dtype == torch.bool else x.to(torch.int16)).contiguous()
+        return x.float()
+    return x if x.dtype == torch.bool else x.to(torch.int16)
 
 
-def _unpack(x: Tensor) -> Tensor:
+def _unpack(x: Tensor, name: str) -> Tensor:
     if x.dtype == torch.int8:
-        return x.float() / RASTER_STEPS
-    return {torch.float16: x.float, torch.int16: x.long}.get(x.dtype, x.clone)()
+        return x.float() * (EDGE_CLIP_M / STEPS) if name == EDGE else x.float() / STEPS
+    return x.long() if x.dtype == torch.int16 else x.clone()
 
 
 @lru_cache(maxsize=4096)

@@ -36,7 +36,8 @@ def cut(run: Run, window: Window, name: str) -> Log:
         kind=np.array([kind for _, kind in kinds], np.int64), points=np.full(valid.shape, -1, np.int64),
         visibility=np.zeros(valid.shape, np.int64), valid=valid,
         map=crop(run.roads.map, shapely.LineString(ego_pose[:, :2]).buffer(MAP_M)),
-        route=_route(run, window), has_ego=True, has_all_traffic=True,
+        route=_route(run, window), targets=np.zeros((0, 2), np.int64),
+        has_ego=True, has_all_traffic=True,
     )  # fmt: skip
     log = replace(log, visibility=visibility_of(log))
     return mirrored(log) if run.left_hand else log

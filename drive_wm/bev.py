@@ -61,6 +61,13 @@ def draw(shapes: MapShapes, ego_pose: Floats) -> tuple[NDArray[np.float32], NDAr
     return raster, edge_distance(areas["drivable"]).astype(np.float32)
 
 
+def raster_corners_m(ego_poses: Floats) -> Floats:
+    """Corners (N, 4, 2) of the raster in the global frame for ego_poses (N, 3)."""
+    x_m, y_m = np.array([[x, y] for x in X_RANGE_M for y in Y_RANGE_M]).T
+    cos, sin = np.cos(ego_poses[:, 2:]), np.sin(ego_poses[:, 2:])
+    return ego_poses[:, None, :2] + np.stack([cos * x_m - sin * y_m, sin * x_m + cos * y_m], axis=-1)
+
+
 def _lane_layers(total: Floats, cos: Floats, sin: Floats) -> dict[str, Floats]:
     """Layers lane, lane_cos, lane_sin: coverage, and the mean heading of what covers the cell times that coverage."""
     share = np.maximum(total, 1.0)

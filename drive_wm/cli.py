@@ -77,13 +77,14 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
 @app.command()
 def prepare(
     out: Annotated[Path, typer.Option(help="Folder to write; running again goes on where it stopped.")],
-    data: Annotated[str, typer.Option(help="nuscenes, or sumo for traffic simulated here.")] = "nuscenes",
+    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, or sumo for traffic simulated here.")] = "nuscenes",
     root: Root = None,
     version: Version = "v1.0-trainval",
-    split: Annotated[str, typer.Option(help="nuscenes: the split's name.")] = "train",
+    split: Annotated[str, typer.Option(help="nuscenes and nuscenes_pred: the split's name.")] = "train",
     scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
     seed: Annotated[int, typer.Option(help="sumo: the same seed gives the same drives.")] = 0,
     engine: Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")] = "local",
+    workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the work.")] = 1,
 ) -> None:
     """Read a data source once and write a cache, from which everything else reads."""
     from drive_wm.datasets.prepare import Request, prepare
@@ -91,8 +92,10 @@ def prepare(
 
     request = Request(root, version, split, scenes, seed)
     with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
-        manifest = prepare(data, request, out, SceneConfig(), report, engine)
+        manifest = prepare(data, request, out, SceneConfig(), report, engine, workers)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
+    for defect, count in manifest.defects.items():
+        screen.print(f"{count:7,} {defect}", highlight=False)
 
 
 @app.command("show")

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from drive_wm.datasets.manifest import Views
 from drive_wm.errors import InputError
 from drive_wm.model.bev_encoder import BevConfig
 from drive_wm.model.dynamics import DynamicsConfig
@@ -22,7 +23,8 @@ class TrainConfig:
     gradient_clip: float = 1.0
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
-    stride: int = 1  # learn from every n-th keyframe: neighbours half a second apart differ little
+    views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
+    stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     workers: int = 0
     seed: int = 0
 

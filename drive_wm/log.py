@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
-LOG_VERSION = 1
+LOG_VERSION = 2
 KINDS = ("vehicle", "cyclist", "pedestrian", "static")
 VEHICLE, CYCLIST, PEDESTRIAN, STATIC = range(4)
 
@@ -71,7 +71,8 @@ class Log:
     valid: Bools  # (A, S)
     map: LogMap
     route: shapely.LineString  # the way the ego was told to go, empty where unknown
-    has_ego: bool
+    targets: Ints  # (N, 2) agent, step: the instants whose six seconds a forecast challenge asks for; empty: it names none
+    has_ego: bool  # False: no ego was recorded, and its poses are 0
     has_all_traffic: bool  # False: only part of the traffic was recorded, absence is not emptiness
 
     def check(self) -> None:
@@ -81,7 +82,7 @@ class Log:
         shapes = {
             "time_s": (s,), "ego_pose": (s, 3), "ego_size_m": (2,), "ego_from_lidar": (3,),
             "position_m": (a, s, 2), "yaw_rad": (a, s), "size_m": (a, s, 2), "kind": (a,),
-            "points": (a, s), "visibility": (a, s), "valid": (a, s),
+            "points": (a, s), "visibility": (a, s), "valid": (a, s), "targets": (len(self.targets), 2),
         }  # fmt: skip
         for name, shape in shapes.items():
             value = getattr(self, name)
@@ -94,6 +95,10 @@ class Log:
             bool(np.isin(self.kind, range(len(KINDS))).all()), "kind", f"{set(self.kind.tolist())}", f"0 to {len(KINDS) - 1}"
         )
         self._need(bool((self.size_m[self.valid] > 0).all()), "size_m", "a size of 0 or less", "positive length and width")
+        inside = bool(((self.targets >= 0) & (self.targets < (a, s))).all())
+        self._need(inside, "targets", "an agent or a step that is not there", f"agents 0 to {a - 1}, steps 0 to {s - 1}")
+        present = bool(self.valid[tuple(self.targets.T)].all())
+        self._need(present, "targets", "an agent at a step where it is not valid", "agents that are there")
         for name in ("lane_left", "lane_right", "lane_in_junction"):
             n = len(getattr(self.map, name))
             self._need(n == lanes, f"map.{name}", f"{n} entries", f"{lanes}, one per lane piece")

@@ -49,9 +49,8 @@ class SceneBuilder:
     """A log whose map is prepared once; `at` then takes milliseconds per keyframe."""
 
     def __init__(self, log: Log, config: SceneConfig = DEFAULT) -> None:
-        if not log.has_ego:
-            raise InputError(f"Log {log.name!r} has no ego; needed: a drive recorded from a vehicle. Leave this log out.")
         self.log, self.config = log, config
+        self._is_view = False
         self._boxes = _boxes(log)
         self._shapes = map_shapes(log.map)
         self._lanes = lane_table(log.map, config.lane_points)
@@ -60,12 +59,14 @@ class SceneBuilder:
     def with_log(self, log: Log) -> "SceneBuilder":
         """The same prepared map around other boxes or another viewpoint of the drive."""
         builder = copy(self)
-        builder.log, builder._boxes = log, _boxes(log)
+        builder.log, builder._boxes, builder._is_view = log, _boxes(log), True
         return builder
 
     def at(self, step: int, command: str = "none") -> tuple[Scene, Future]:
         """Scene and Future of keyframe `step`; B = 1."""
         log, config = self.log, self.config
+        if not (log.has_ego or self._is_view):
+            raise InputError(f"Log {log.name!r} has no ego; needed: a drive recorded from a vehicle. Leave this log out.")
         if not 0 <= step < len(log.keyframes):
             raise InputError(f"Log {log.name!r} has no step {step}; needed: 0 to {len(log.keyframes) - 1}.")
         pose = torch.from_numpy(log.ego_pose[step])

@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 from drive_wm.checkpoint import Origin, load_weights, save_weights
 from drive_wm.config import Config, preset
 from drive_wm.datasets.cache import Cache, open_caches
+from drive_wm.datasets.manifest import Shard, Views
 from drive_wm.errors import InputError
 from drive_wm.kinematics import follow, roll
 from drive_wm.losses import Losses, rollout_losses
@@ -32,7 +33,7 @@ HELD_OUT = 10
 class Samples(Dataset[Batch]):
     """Scenes of some logs of several caches that have a future to learn from; every tenth log is for validation."""
 
-    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int) -> None:
+    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all") -> None:
         self.caches = caches
         self.places: list[tuple[int, int]] = []
         log_number = 0
@@ -40,8 +41,8 @@ class Samples(Dataset[Batch]):
             first = 0
             for shard in cache.manifest.shards:
                 if (log_number % HELD_OUT == HELD_OUT - 1) == held_out:
-                    self.places += [(c, first + step) for step in range(0, shard.keyframes - 1, stride)]
-                first += shard.keyframes
+                    self.places += [(c, first + k) for k in _with_future(shard, views)[::stride]]
+                first += shard.views
                 log_number += 1
 
     def __len__(self) -> int:
@@ -50,6 +51,11 @@ class Samples(Dataset[Batch]):
     def __getitem__(self, i: int) -> Batch:
         c, j = self.places[i]
         return self.caches[c].sample(j)
+
+
+def _with_future(shard: Shard, views: Views) -> list[int]:
+    """The scenes of a drive but for the one from the ego's last keyframe."""
+    return [k for k in shard.span(views) if k != shard.ego_views - 1]
 
 
 def collate(batch: list[Batch]) -> Batch:
@@ -169,7 +175,7 @@ def train(
     settings = config.train
     lightning.seed_everything(settings.seed, verbose=False)
     model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
-    data, held_out = (Samples(opened, held_out, settings.stride) for held_out in (False, True))
+    data, held_out = (Samples(opened, held_out, settings.stride, settings.views) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
     loader = partial(DataLoader[Batch], batch_size=settings.batch, collate_fn=collate, num_workers=settings.workers)

@@ -103,6 +103,7 @@ def build_crossroads() -> Log:
         valid=valid,
         map=crossroads_map(build_lanes([placed(line) for line in lanes.values()], successors, in_junction)),
         route=shapely.LineString(placed(route)),
+        targets=np.zeros((0, 2), np.int64),
         has_ego=True,
         has_all_traffic=True,
     )

@@ -98,7 +98,7 @@ def test_show_prints_the_columns_in_order_and_format(capsys):
 MISTAKES = {  # what was typed: what the one message must say
     "prepare --out {tmp}/out --root {tmp}/nowhere": "No nuScenes tables in",
     "prepare --out {tmp}/out": "Pass --root",
-    "prepare --out {tmp}/out --data waymo": "known: nuscenes, sumo",
+    "prepare --out {tmp}/out --data waymo": "known: nuscenes, nuscenes_pred, sumo",
     "train --cache {tmp}/nowhere --out {tmp}/run": "Run `drive-wm prepare",
     "train --cache {tmp}/nowhere --out {tmp}/run --preset huge": "known: tiny, base",
     "train --cache {tmp}/nowhere --out {tmp}/run model.speed=3": "there is no 'speed'",

@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
@@ -98,6 +99,18 @@ def test_every_tenth_log_is_held_out_and_stride_thins(cache: Path) -> None:
     assert len(Samples([opened] * 5, held_out=True, stride=1)) == 23  # the tenth of ten drives; its last step has no future
     assert len(Samples([opened] * 5, held_out=False, stride=1)) == 9 * 23
     assert len(Samples([opened], held_out=False, stride=4)) == 2 * 6
+
+
+def test_views_choose_whose_scenes_are_learnt_from(crossroads_log: Log, tmp_path: Path) -> None:
+    """24 keyframes, the last without a future, and 3 targets."""
+    log = replace(crossroads_log, targets=np.array([[0, 3], [0, 4], [2, 5]]))
+    write_cache(iter([log]), tmp_path, "test", "1", "all", SMALL, lambda done, total, note: None)
+    opened = [open_cache(tmp_path)]
+    found = {views: Samples(opened, held_out=False, stride=1, views=views) for views in ("ego", "targets", "all")}
+    assert {views: len(samples) for views, samples in found.items()} == {"ego": 23, "targets": 3, "all": 26}
+    assert [bool(found["targets"][i][0].has_ego) for i in range(3)] == [False] * 3
+    assert bool(found["ego"][22][0].has_ego)
+    assert len(Samples(opened, held_out=False, stride=2, views="targets")) == 2
 
 
 def test_the_logged_plan_drives_where_the_ego_drove(crossroads_log: Log) -> None:

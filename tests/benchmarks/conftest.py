@@ -44,7 +44,8 @@ def drive() -> Log:
         ego_pose=ego, ego_size_m=np.array([4.084, 1.85]), ego_centre_m=1.4, ego_from_lidar=np.array([1.0, 0.0, -np.pi / 2]),
         position_m=centre[:, None] * valid[..., None], yaw_rad=np.pi / 2 * valid, size_m=size[:, None] * valid[..., None],
         kind=np.array([agent[1] for agent in AGENTS]), points=points, visibility=np.zeros((a, s), np.int64), valid=valid,
-        map=empty_map(), route=shapely.LineString(), has_ego=True, has_all_traffic=True,
+        map=empty_map(), route=shapely.LineString(), targets=np.zeros((0, 2), np.int64),
+        has_ego=True, has_all_traffic=True,
     )  # fmt: skip
     log.check()
     return log

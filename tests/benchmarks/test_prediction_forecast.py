@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from drive_wm.benchmarks.prediction_forecast import MODES, baseline_forecast, known_baseline, model_forecast, target_scene
+from drive_wm.benchmarks.prediction_forecast import MODES, baseline_forecast, known_baseline, model_forecast
 from drive_wm.benchmarks.prediction_tables import helper_of
 from drive_wm.benchmarks.prediction_targets import STEPS, Target
 from drive_wm.config import TINY
 from drive_wm.errors import InputError
 from drive_wm.model.world_model import WorldModel
-from drive_wm.scene_at import SceneBuilder
 
 LEADER, CROSSING, ONCOMING = 0, 1, 2
 TARGETS = [Target(0, ONCOMING, 5), Target(0, CROSSING, 3), Target(0, LEADER, 8)]
@@ -45,16 +44,6 @@ def test_constant_velocity_by_hand(crossroads_log):
 def test_unknown_baseline():
     with pytest.raises(InputError, match=r"No baseline 'kalman'; known: constant_velocity, physics_oracle"):
         known_baseline("kalman")
-
-
-def test_a_target_is_agent_0_with_its_own_past(crossroads_log):
-    """Seen for three keyframes only, the past is that long; the scene's frame stands at the car."""
-    scene, pose = target_scene(SceneBuilder(crossroads_log, TINY.model.scene), Target(0, ONCOMING, 4))
-    scene.check()
-    assert scene.tracks.valid[0, 0].tolist() == [False, False, True, True, True]
-    heading = np.array([np.cos(pose[2]), np.sin(pose[2])])
-    centre_m = pose[:2].numpy() + float(scene.ego_centre_m) * heading
-    np.testing.assert_allclose(centre_m, crossroads_log.position_m[ONCOMING, 4], atol=1e-5)
 
 
 def test_forecasts_are_what_the_challenge_takes(forecasts, crossroads_log):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import shapely
+from PIL import Image
 
 from drive_wm.log import VEHICLE, Log, LogMap
 
@@ -76,11 +77,58 @@ def make_log() -> Callable[..., Log]:
             valid=np.ones((1, steps), bool),
             map=street,
             route=shapely.LineString(),
+            targets=np.zeros((0, 2), np.int64),
             has_ego=True,
             has_all_traffic=True,
         )
 
     return make
+
+
+@pytest.fixture
+def pred_folder(tmp_path: Path) -> Callable[..., Path]:
+    """pred_folder(split, scene, rows): a nuscenes_pred folder with this scene, its rows by `pred_row`, and its map."""
+
+    def write(split: str, scene: str, rows: list[str]) -> Path:
+        root = tmp_path / "pred"
+        label, maps = root / "label" / split, root / "map_0.1"
+        label.mkdir(parents=True, exist_ok=True)
+        maps.mkdir(exist_ok=True)
+        (label / f"{scene}.txt").write_text("".join(row + "\n" for row in rows))
+        # Rows of the picture run along x: a road 60 m long and 20 m wide along x, a divider along its middle.
+        picture = np.zeros((301, 301, 3), np.uint8)
+        picture[60:241, 120:181, 2] = 255
+        picture[60:241, 149:152, 1] = 255
+        Image.fromarray(picture).save(maps / f"{scene}.png")
+        (maps / f"meta_{scene}.txt").write_text("350.00\n950.00\n3.00\n")
+        return root
+
+    return write
+
+
+@pytest.fixture
+def pred_row() -> Callable[..., str]:
+    """pred_row(frame, id, x, ...): a row of a car that heads along x on y = 1000, or of the ego (id 99), 20 columns."""
+
+    def row(frame: int, id: int, x: float, flag: int = 0, y: float = 1000.0, columns: int = 20, category: str = "Car") -> str:
+        size = (1.73, 1.562, 4.084) if id == 99 else (1.9, 1.6, 4.5)
+        numbers = [*size, x, 0.0 if id == 99 else 0.8, y, 0.0, float(id == 99 or flag), -1.0, -1.0]
+        return " ".join([f"{frame:.1f}", f"{id:.1f}", category, *["-1.0"] * 7, *map(str, numbers)][:columns])
+
+    return row
+
+
+@pytest.fixture
+def pred_rows(pred_row: Callable[..., str]) -> Callable[..., list[str]]:
+    """pred_rows(frames, targets, ego): the ego at 4 m/s, car 7 ahead of it at 6 m/s, a target at some frames."""
+
+    def rows(frames: list[int], targets: tuple[int, ...] = (), ego: bool = True) -> list[str]:
+        columns = 20 if ego else 18
+        egos = {frame: [pred_row(frame, 99, 380.0 + 2 * frame)] if ego else [] for frame in frames}
+        cars = {frame: pred_row(frame, 7, 390.0 + 3 * frame, frame in targets, columns=columns) for frame in frames}
+        return [row for frame in frames for row in (*egos[frame], cars[frame])]
+
+    return rows
 
 
 def write_dataroot(root: Path) -> Path:

@@ -53,7 +53,7 @@ BAD = {  # name: (damage, changed request, kind of error, parts of its message)
     "truncated scenes": (truncate(f"{TABLES}/scene.json"), {}, InputError, ["scene.json", "is damaged"]),
     "unknown split": (None, {"split": "valid"}, InputError, ["'valid'", "mini_train", "train_track", "--split"]),
     "split of another version": (None, {"split": "test"}, InputError, ["None of the 150", "mini_train"]),
-    "unknown source": (None, {"data": "kitti"}, InputError, ["'kitti'", "nuscenes, sumo", "--data"]),
+    "unknown source": (None, {"data": "kitti"}, InputError, ["'kitti'", "nuscenes, nuscenes_pred, sumo", "--data"]),
     "one keyframe": (
         change(f"{TABLES}/scene.json", only_one_sample),
         {},

@@ -4,15 +4,18 @@ import subprocess
 import sys
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
+from safetensors import safe_open
 
 from drive_wm.datasets import shards
 from drive_wm.datasets.cache import open_cache, open_caches, write_cache
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
-from drive_wm.scene_at import scenes_of
-from drive_wm.structs import tensors
+from drive_wm.scene_at import SceneBuilder, scenes_of
+from drive_wm.structs import cat, tensors
+from drive_wm.viewpoint import target_view, views_of
 
 CONFIG = SceneConfig(agents=4, lanes=8, elements=8)
 
@@ -43,8 +46,50 @@ def test_it_gives_back_what_was_written(write, logs, tmp_path):
     for found, wanted in zip(cache.scenes(1), scenes_of(logs[1], CONFIG), strict=True):
         found, wanted = tensors(found), tensors(wanted)
         for name, x in wanted.items():
-            atol = {"raster": 0.5 / 127 + 1e-6, "edge_m": 0.004}.get(name, 0)
+            atol = {"raster": 0.5 / 127 + 1e-6, "edge_m": 5 / 127 + 1e-6}.get(name, 0)
             torch.testing.assert_close(found[name], x, atol=atol, rtol=0, msg=name)
+
+
+@pytest.fixture
+def targeted(make_log):
+    """A drive of 5 keyframes whose car is a target at two of them."""
+    return replace(make_log("t", 5), targets=np.array([[0, 1], [0, 3]]))
+
+
+def test_targets_follow_the_egos_keyframes(write, targeted, logs, tmp_path):
+    write([targeted, logs[1]])
+    cache = open_cache(tmp_path / "cache")
+    shard = cache.manifest.shards[0]
+    assert (shard.ego_views, shard.target_views, cache.samples) == (5, 2, 10)
+    assert [cache.place(j) for j in (4, 5, 6, 7)] == [(0, 4), (0, 5), (0, 6), (1, 0)]
+    assert torch.equal(cache.scenes(0, "ego")[0].has_ego, torch.ones(5, dtype=torch.bool))
+    scene, future = cache.scenes(0, "targets")
+    builder = SceneBuilder(targeted, CONFIG)
+    wanted, wanted_future, _ = zip(*(target_view(builder, 0, step) for step in (1, 3)), strict=True)
+    assert torch.equal(scene.tracks.position_m, cat(wanted).tracks.position_m)
+    assert torch.equal(future.ego_pose, cat(wanted_future).ego_pose)
+    assert future.ego_valid[:, :4].tolist() == [[True, True, True, False], [True, False, False, False]]
+    assert not scene.has_ego.any()
+    assert torch.equal(cache.sample(6)[0].raster, scene.raster[1:])
+
+
+def test_a_drive_without_ego_has_targets_alone(write, targeted, tmp_path):
+    write([replace(targeted, has_ego=False, ego_pose=np.zeros((5, 3)))])
+    cache = open_cache(tmp_path / "cache")
+    assert (cache.manifest.shards[0].ego_views, cache.samples) == (0, 2)
+    assert cache.scenes(0, "ego")[0].has_ego.shape == (0,)
+    scene, _ = cache.sample(0)
+    assert scene.tracks.valid[0, :, -1].tolist() == [True, False, False, False]  # nobody but the target was recorded
+
+
+def test_what_never_changes_is_stored_once(write, logs, tmp_path):
+    """The street has no walkway, and nobody changes size; positions do change."""
+    write(logs)
+    with safe_open(tmp_path / "cache" / "a.scenes.safetensors", "pt") as file:
+        rows = {key: file.get_slice(key).get_shape()[0] for key in file.keys()}  # noqa: SIM118
+    assert {key: rows[key] for key in ("scene.raster.walkway", "scene.tracks.size_m", "scene.raster.drivable")} == {
+        "scene.raster.walkway": 1, "scene.tracks.size_m": 1, "scene.raster.drivable": 4,
+    }  # fmt: skip
 
 
 def test_samples_count_through_all_drives(write, logs, tmp_path):
@@ -90,7 +135,7 @@ def test_an_interrupted_run_goes_on(write, logs, tmp_path, monkeypatch):
     with pytest.raises(FileNotFoundError, match="1 drives of an unfinished one are there"):
         open_cache(tmp_path / "cache")
     built = []
-    monkeypatch.setattr(shards, "scenes_of", lambda log, config: built.append(log.name) or scenes_of(log, config))
+    monkeypatch.setattr(shards, "views_of", lambda log, config: built.append(log.name) or views_of(log, config))
     _, notes = write(logs)
     assert built == ["b"]
     assert notes == [(1, 0, "a: 4 scenes, already there"), (2, 0, "b: 3 scenes")]

@@ -28,7 +28,7 @@ def prepared(tmp_path):
 
 def test_a_street_by_hand(dataroot, prepared):
     cache = prepared(dataroot)
-    assert [shard.keyframes for shard in cache.manifest.shards] == [3, 4]
+    assert [shard.ego_views for shard in cache.manifest.shards] == [3, 4]
     scene, future = cache.sample(4)  # the second keyframe of the second drive
     scene.check()
     assert scene.tracks.kind[0, 1] == VEHICLE
