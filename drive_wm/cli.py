@@ -170,6 +170,24 @@ def inspect(
 
 
 @app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="J...", help="Result files, as commands write them with --json.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    rows: Annotated[
+        list[Path] | None, typer.Option(help="Rows of `evaluate planning --rows`, for pictures of the worst; repeatable.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "drive_wm: results",
+    worst: Annotated[int, typer.Option(min=1, help="How many samples to draw of each rows file.")] = 20,
+) -> None:
+    """Result files as one HTML page: tables beside published figures, slices, the worst samples, what was not measurable."""
+    from drive_wm.benchmarks.results_report import report
+
+    with progress("Report") as bar:
+        page = report(results, out, rows or [], title, worst, bar)
+    screen.print(f"Open {page} in a browser.", highlight=False)
+
+
+@app.command()
 def export(
     out: Annotated[Path, typer.Option(help="Folder of the bundle.")],
     weights: Weights = "synthetic",
