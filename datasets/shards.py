@@ -6,10 +6,9 @@ crosswalks needs no room for them.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -27,7 +26,8 @@ from drive_wm.viewpoint import views_of
 
 HEADER = "drive_wm_scenes"
 STEPS = 127  # the raster and the distance to its border are stored as int8
-LAYER, EDGE = "scene.raster.", "scene.edge_m"
+RASTER, EDGE = "scene.raster", "scene.edge_m"
+LAYER = RASTER + "."
 
 
 def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) -> tuple[Shard, str]:
@@ -64,11 +64,20 @@ def read_drive(out: Path, shard: Shard) -> Log:
     return read_log(path)
 
 
-def read_scenes(out: Path, shard: Shard, which: range) -> tuple[Scene, Future]:
-    """Some scenes of a drive stacked on B; nothing else of the file is read after its first use."""
-    file = _opened(_scenes_path(out, shard.name), shard.scenes_sha256)
-    flat = {key: _part(file.get_slice(key), which, key) for key in file.keys()}  # noqa: SIM118
-    flat["scene.raster"] = torch.stack([flat.pop(LAYER + name) for name in RASTER_LAYERS], dim=1)
+def read_scenes(parts: Sequence[tuple[Path, Shard, range]]) -> tuple[Scene, Future]:
+    """Some scenes of some drives, each by its cache folder, stacked on B.
+
+    Rows are copied from the mapped files as they are stored and unpacked once for all; after its first use nothing else of
+    a file is read.
+    """
+    files = [(_opened(_scenes_path(out, shard.name), shard.scenes_sha256), which) for out, shard, which in parts]
+    size = sum(len(which) for _, which in files)
+    packed = {key: _rows([(file[key], which) for file, which in files], size) for key in files[0][0] if LAYER not in key}
+    height, width = files[0][0][EDGE].shape[1:]
+    raster = torch.empty(size, len(RASTER_LAYERS), height, width, dtype=torch.int8)
+    for i, name in enumerate(RASTER_LAYERS):
+        _rows([(file[LAYER + name], which) for file, which in files], size, raster[:, i])
+    flat = {key: _unpack(x, key) for key, x in (packed | {RASTER: raster}).items()}
     return from_tensors(Scene, flat, "scene."), from_tensors(Future, flat, "future.")
 
 
@@ -95,19 +104,22 @@ def _packed(views: Iterable[tuple[Scene, Future]]) -> dict[str, Tensor]:
     for scene, future in views:
         scene.check()
         flat = tensors(scene, "scene.") | tensors(future, "future.")
-        flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop("scene.raster").unbind(1), strict=True)}
+        flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop(RASTER).unbind(1), strict=True)}
         for name, x in flat.items():
             rows.setdefault(name, []).append(_pack(x, name))
     stacked = {name: torch.cat(parts) for name, parts in rows.items()}
     return {name: x[:1].clone() if bool((x == x[:1]).all()) else x for name, x in stacked.items()}
 
 
-def _part(stored: Any, which: range, name: str) -> Tensor:
-    """Rows of a stored tensor, unpacked, the one row of a tensor that is stored once as often as needed."""
-    if stored.get_shape()[0] == 1:
-        x = _unpack(stored[:1], name)
-        return x.expand(len(which), *x.shape[1:])
-    return _unpack(stored[which.start : which.stop], name)
+def _rows(stored: Sequence[tuple[Tensor, range]], size: int, rows: Tensor | None = None) -> Tensor:
+    """Rows (size, ...) of stored tensors one after the other, of what is stored once as often as needed."""
+    first = stored[0][0]
+    rows = first.new_empty((size, *first.shape[1:])) if rows is None else rows
+    start = 0
+    for x, which in stored:
+        rows[start : start + len(which)] = x if len(x) == 1 else x[which.start : which.stop]
+        start += len(which)
+    return rows
 
 
 def _pack(x: Tensor, name: str) -> Tensor:
@@ -123,15 +135,16 @@ def _pack(x: Tensor, name: str) -> Tensor:
 
 def _unpack(x: Tensor, name: str) -> Tensor:
     if x.dtype == torch.int8:
-        return x.float() * (EDGE_CLIP_M / STEPS) if name == EDGE else x.float() / STEPS
-    return x.long() if x.dtype == torch.int16 else x.clone()
+        return x.float().mul_(EDGE_CLIP_M / STEPS) if name == EDGE else x.float().div_(STEPS)
+    return x.long() if x.dtype == torch.int16 else x
 
 
 @lru_cache(maxsize=4096)
-def _opened(path: Path, sha256: str) -> Any:
-    """A shard's file, mapped into memory; hashed once per process."""
+def _opened(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a shard's file, mapped into memory; hashed once per process."""
     _need_hash(path, sha256)
-    return safe_open(path, framework="pt")
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
 def _header(path: Path) -> dict[str, str]:
