@@ -9,6 +9,7 @@ import json
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import torch
 from pydantic import ValidationError
@@ -16,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from drive_wm.datasets.manifest import Settings, Shard
+from drive_wm.datasets.manifest import Settings, Shard, need_same
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log, read_log, write_log
@@ -25,6 +26,7 @@ from drive_wm.structs import from_tensors, tensors
 from drive_wm.viewpoint import views_of
 
 HEADER = "drive_wm_scenes"
+REBUILD = "Run the same `drive-wm prepare` again with --rebuild: it makes anew what is damaged or foreign, and nothing else."
 STEPS = 127  # the raster and the distance to its border are stored as int8
 RASTER, EDGE = "scene.raster", "scene.edge_m"
 LAYER = RASTER + "."
@@ -34,16 +36,15 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
     """Write a drive's two files unless they are there already; what they are, and a note on what was done."""
     log_path, scenes_path = _log_path(out, log.name), _scenes_path(out, log.name)
     # One entry: safetensors writes several in no fixed order, and equal input should give equal bytes.
-    about = {"settings": settings.model_dump(), "keyframes": log.keyframes, "targets": log.targets.tolist()}
-    header = {HEADER: json.dumps(about)}
+    about = {"settings": settings.model_dump(), "keyframes": list(log.keyframes), "targets": log.targets.tolist()}
     ego_views, target_views = len(log.keyframes) if log.has_ego else 0, len(log.targets)
     note = f"{ego_views + target_views} scenes"
-    if log_path.is_file() and scenes_path.is_file() and _header(scenes_path) == header:
+    if log_path.is_file() and scenes_path.is_file() and _about(scenes_path) == about and _header(log_path):
         note += ", already there"
     else:
         packed = _packed(views_of(log, config))
         write_log(log, log_path)
-        write_atomically(scenes_path, save(packed, header))
+        write_atomically(scenes_path, save(packed, {HEADER: json.dumps(about)}))
     shard = Shard(
         name=log.name,
         location=log.location,
@@ -81,15 +82,32 @@ def read_scenes(parts: Sequence[tuple[Path, Shard, range]]) -> tuple[Scene, Futu
     return from_tensors(Scene, flat, "scene."), from_tensors(Future, flat, "future.")
 
 
-def settings_of_drives(out: Path) -> Settings | None:
-    """The settings that the drives of an unfinished cache were written with, None where there are none."""
-    path = next(iter(sorted(out.glob("*.scenes.safetensors"))), None)
-    if path is None:
-        return None
-    try:
-        return Settings.model_validate(json.loads(_header(path)[HEADER])["settings"])
-    except (ValidationError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} was not written by this version. Pass an empty folder with --out, or delete it.") from error
+def need_settings(out: Path, needed: Settings) -> None:
+    """Raise InputError that names a drive of an unfinished cache that is damaged or was written with other settings."""
+    for path in sorted(out.glob("*.scenes.safetensors")):
+        need_same(path, _settings(path), needed)
+        _header(path.with_name(path.name.replace(".scenes.", ".log.")))
+
+
+def discard_unusable(out: Path, needed: Settings, shards: Sequence[Shard]) -> list[str]:
+    """Delete what another run left unfinished, and the drives that are damaged, foreign or not as written; their names."""
+    gone = []
+    for temporary in out.glob(".*.tmp"):
+        temporary.unlink()
+    written = {shard.name: shard for shard in shards}
+    for path in sorted(out.glob("*.scenes.safetensors")):
+        name = path.name.removesuffix(".scenes.safetensors")
+        try:
+            need_same(path, _settings(path), needed)
+            _header(_log_path(out, name))
+            if name in written:
+                _need_hash(path, written[name].scenes_sha256)
+                _need_hash(_log_path(out, name), written[name].log_sha256)
+        except (InputError, FileNotFoundError):
+            path.unlink()
+            _log_path(out, name).unlink(missing_ok=True)
+            gone.append(name)
+    return gone
 
 
 def need_sizes(out: Path, shard: Shard) -> None:
@@ -147,30 +165,48 @@ def _opened(path: Path, sha256: str) -> dict[str, Tensor]:
         return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
 
 
+def _about(path: Path) -> Any:
+    """What a drive's scenes say of themselves."""
+    try:
+        return json.loads(_header(path)[HEADER])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} was not written by this version. {REBUILD}") from error
+
+
+def _settings(path: Path) -> Settings:
+    try:
+        return Settings.model_validate(_about(path)["settings"])
+    except (ValidationError, KeyError, TypeError) as error:
+        raise InputError(f"{path} was not written by this version. {REBUILD}") from error
+
+
 def _header(path: Path) -> dict[str, str]:
+    """The header of a file of the length that it states."""
+    if not path.is_file():
+        return {}
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
-    except SafetensorError as error:
-        raise InputError(f"{path} is damaged ({error}). Delete it and run `drive-wm prepare` again.") from error
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _need_size(path: Path, size: int) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. Delete manifest.json beside it and run `drive-wm prepare` again.")
+        raise FileNotFoundError(f"{path} is missing. {REBUILD}")
     if path.stat().st_size != size:
         raise _damaged(path, f"{path.stat().st_size} bytes, {size} were written")
 
 
 def _need_hash(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. {REBUILD}")
     if _sha256(path) != sha256:
         raise _damaged(path, "its SHA-256 differs from the manifest's")
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(
-        f"{path} is damaged ({reason}). Delete it and manifest.json beside it, then run `drive-wm prepare` again."
-    )
+    return InputError(f"{path} is damaged ({reason}). {REBUILD}")
 
 
 def _sha256(path: Path) -> str:

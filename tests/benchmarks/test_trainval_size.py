@@ -16,7 +16,7 @@ def places(crossroads_log):
 
 
 def test_default_size_is_trainvals():
-    assert Size() == Size(scenes=850, samples=34_149, boxes=1_166_187, places=24)
+    assert Size() == Size(scenes=850, samples=34_149, boxes=1_166_187, places=17)
 
 
 def test_scenes_and_samples_are_exact_and_boxes_never_too_many(places, crossroads_log):
