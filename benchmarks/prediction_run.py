@@ -23,14 +23,19 @@ def run_prediction(
 ) -> list[dict[str, Any]]:
     """Rows of `score_submission`. The world model forecasts, or the baseline where one is named.
 
-    `root` names the official targets of `split`, by default the caches' own; without it every moving vehicle is one.
+    `root` names the official targets of `split`, by default the caches' own; without it the drives' own targets are asked
+    for, and where they name none, every moving vehicle.
     `only` names the drives to take, all by default.
     """
     named = known_baseline(baseline) if baseline else None
     opened = open_caches(caches, only)
     own = {cache.manifest.settings.split for cache in opened}
     official = split or (own.pop() if len(own) == 1 and own <= set(SPLITS) else None)
-    asked = challenge([cache.log(i) for cache in opened for i in range(len(cache))], root, official if root else None)
+    logs = [cache.log(i) for cache in opened for i in range(len(cache))]
+    # The folders of nuscenes_pred are not named as the official splits are: its "val" is their train_val.
+    folders = ", ".join(f"{c.manifest.settings.source} {c.manifest.settings.split}" for c in opened)
+    own_targets = any(len(log.targets) for log in logs)
+    asked = challenge(logs, root, official if root else folders if own_targets else None)
     forecast = baseline_forecast(named, asked.helper) if named else model_forecast(load_weights(weights)[0])
     found = forecast_targets(asked, forecast, progress)
     if submission:

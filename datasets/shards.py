@@ -38,6 +38,8 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
     # One entry: safetensors writes several in no fixed order, and equal input should give equal bytes.
     about = {"settings": settings.model_dump(), "keyframes": list(log.keyframes), "targets": log.targets.tolist()}
     ego_views, target_views = len(log.keyframes) if log.has_ego else 0, len(log.targets)
+    if not ego_views + target_views:
+        raise InputError(f"Log {log.name!r} has neither an ego nor targets to look from. Leave it out.")
     note = f"{ego_views + target_views} scenes"
     if log_path.is_file() and scenes_path.is_file() and _about(scenes_path) == about and _header(log_path):
         note += ", already there"

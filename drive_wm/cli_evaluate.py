@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from drive_wm.cli_options import Caches, Json, Version, Weights
-from drive_wm.screen import progress, show
+from drive_wm.screen import progress, screen, show
 
 evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
 
@@ -17,6 +17,22 @@ PLANNING = {  # column: how its values are written
 FORECASTS = {
     "model": "", "min_ade_5": ".2f", "min_ade_10": ".2f", "miss_rate_5": ".1%", "miss_rate_10": ".1%", "min_fde_1": ".2f",
     "off_road_rate": ".1%", "n": "", "missing": "",
+}  # fmt: skip
+
+FIDELITY = {  # title of a table, how its rows' slices begin: columns
+    ("Six seconds of everybody that could move: metres, nats", ""): {
+        "model": "", "ego": "", "min_ade": ".2f", "likeliest_ade": ".2f", "nll": ".2f",
+        "cover_50_along": ".0%", "cover_90_along": ".0%", "n": "",
+    },
+    ("Surprise: clean scenes against corrupted", "surprise: "): {
+        "slice": "", "auroc_most": ".3f", "auroc_agent": ".3f", "control_auroc_most": ".3f", "alarms_p5": ".0%", "n": "",
+    },
+    ("Reaction: followers when the ego brakes, others when it is absent", "reaction: "): {
+        "slice": "", "followers_slow": ".0%", "followers_change_mps": ".2f", "absence_change_m": ".2f", "n": "",
+    },
+    ("Distributions of long rollouts against the logs", "realism: "): {
+        "slice": "", "w1": ".3f", "w1_floor": ".3f", "rate_imagined": ".1%", "rate_logs": ".1%", "n": "",
+    },
 }  # fmt: skip
 
 
@@ -91,3 +107,33 @@ def evaluate_prediction(
     show(title, [row for row in rows if "slice" not in row], FORECASTS)
     if json:
         write_results(json, rows, seed=None)
+
+
+@evaluate.command("world-model")
+def evaluate_world_model(
+    cache: Caches,
+    weights: Weights = "synthetic",
+    seconds: Annotated[float, typer.Option(help="Length of the rollouts whose realism is measured.")] = 20.0,
+    only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
+    json: Json = None,
+) -> None:
+    """How true a world model is: displacement, likelihood, calibration, surprise, reaction, realism of long rollouts."""
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.benchmarks.world_model_run import SEED, run_world_model
+
+    with progress("Imagining") as bar:
+        rows = run_world_model(cache, weights, seconds, only or [], bar)
+    for (title, start), columns in FIDELITY.items():
+        shown = [row for row in rows if _is_shown(str(row.get("slice", "")), start)]
+        if shown:
+            show(title, [row | {"slice": str(row.get("slice", "")).removeprefix(start)} for row in shown], columns)
+    screen.print(f"Mode probabilities are {rows[0]['mode_ece']:.2f} off on average (expected calibration error).")
+    if rows[0]["not_measured"]:
+        screen.print(f"Not measured: {rows[0]['not_measured']}.")
+    if json:
+        write_results(json, rows, seed=SEED)
+
+
+def _is_shown(name: str, start: str) -> bool:
+    """Whether a slice is in the table of this start; the whole set where it is "". Vehicles stand for all kinds."""
+    return name.startswith(start) and not name.endswith(("cyclists", "pedestrians")) if start else not name

@@ -62,7 +62,7 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, st
     """Print these columns of the rows as one table, each in its format."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in columns:
-        is_text = isinstance(rows[0][column], str)
+        is_text = isinstance(rows[0].get(column), str)
         table.add_column(column.replace("_", " "), justify="left" if is_text else "right", no_wrap=is_text)
     for row in rows:
         table.add_row(*(escape(_cell(row.get(column), form)) for column, form in columns.items()))
