@@ -122,6 +122,10 @@ class Cache:
         shard = self.manifest.shards[i]
         return read_scenes([(self.path, shard, shard.span(views))])
 
+    def alone(self, i: int) -> "Cache":
+        """The same cache with drive i only, which takes little to send elsewhere."""
+        return Cache(self.path, self.manifest.model_copy(update={"shards": (self.manifest.shards[i],)}))
+
     def sample(self, j: int) -> tuple[Scene, Future]:
         """Scene and Future with B = 1."""
         return read_samples([(self, j)])

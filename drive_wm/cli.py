@@ -16,7 +16,7 @@ from rich.table import Table
 
 from drive_wm.cli_bench import bench
 from drive_wm.cli_evaluate import evaluate
-from drive_wm.cli_options import Caches, Json, Root, Version, Weights
+from drive_wm.cli_options import Caches, Engine, Json, Root, Version, Weights
 from drive_wm.cli_synth import synth
 from drive_wm.screen import Commands, interruptible, progress, screen, show
 
@@ -83,7 +83,7 @@ def prepare(
     split: Annotated[str, typer.Option(help="nuscenes and nuscenes_pred: the split's name.")] = "train",
     scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
     seed: Annotated[int, typer.Option(help="sumo: the same seed gives the same drives.")] = 0,
-    engine: Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")] = "local",
+    engine: Engine = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the work.")] = 1,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Make anew what is damaged or of something else.")] = False,
 ) -> None:
