@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from drive_wm.benchmarks.prediction_forecast import Forecast
 from drive_wm.benchmarks.prediction_official import Submission, official_summary, rows_of
 from drive_wm.benchmarks.prediction_tables import helper_of, plain
 from drive_wm.benchmarks.prediction_targets import STEPS, Target, challenge_targets, log_targets, vehicle_targets
+from drive_wm.datasets.engines import Engine
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log
@@ -51,16 +53,26 @@ def challenge(logs: Sequence[Log], root: Path | None = None, split: str | None =
 
 
 def forecast_targets(
-    asked: Challenge, forecast: Forecast, progress: Callable[[int, int, str], None] = lambda *_: None
+    asked: Challenge,
+    forecast: Forecast,
+    progress: Callable[[int, int, str], None] = lambda *_: None,
+    run: Engine = map,
 ) -> Submission:
-    """The challenge's file: one serialised devkit Prediction per target, in their order, in the global frame."""
+    """The challenge's file: one serialised devkit Prediction per target, in their order, in the global frame.
+
+    `run` says where drives are worked on.
+    """
     found: dict[Target, dict[str, Any]] = {}
     by_drive = sorted(asked.targets, key=lambda target: target.drive)
-    for drive, group in groupby(by_drive, key=lambda target: target.drive):
-        log, targets = asked.logs[drive], list(group)
-        found |= dict(zip(targets, (one.serialize() for one in forecast(log, targets)), strict=True))
+    drives = [(asked.logs[i], list(group)) for i, group in groupby(by_drive, key=lambda target: target.drive)]
+    for (log, targets), predictions in zip(drives, run(partial(_forecast_drive, forecast=forecast), drives), strict=True):
+        found |= dict(zip(targets, predictions, strict=True))
         progress(len(found), len(by_drive), log.name)
     return [found[target] for target in asked.targets]
+
+
+def _forecast_drive(drive: tuple[Log, list[Target]], forecast: Forecast) -> Submission:
+    return [one.serialize() for one in forecast(*drive)]
 
 
 def write_submission(path: Path, submission: Submission) -> None:

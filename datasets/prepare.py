@@ -92,8 +92,9 @@ def prepare(
     progress: Progress,
     engine: str = "local",
     workers: int = 1,
+    rebuild: bool = False,
 ) -> Manifest:
-    """Write a source's drives and scenes to `out`, or find them finished there."""
+    """Write a source's drives and scenes to `out`, or find them finished there; see write_cache."""
     if data not in PREPARE:
         raise InputError(f"No data source {data!r}; known: {', '.join(PREPARE)}. Pass one of them with --data.")
     source = PREPARE[data](request)
@@ -110,4 +111,6 @@ def prepare(
         engine,
         workers,
         source.defects,
+        lambda: PREPARE[data](request).files,
+        rebuild,
     )

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from drive_wm.cli_options import Caches, Json, Version, Weights
+from drive_wm.cli_options import Caches, Engine, Json, Version, Weights
 from drive_wm.screen import progress, screen, show
 
 evaluate = typer.Typer(help="Measure a planner or a model; prints a table and writes JSON.", no_args_is_help=True)
@@ -56,6 +56,7 @@ def evaluate_planning(
     legacy_index: Annotated[
         bool, typer.Option("--legacy-index", help="stp3_vad: classes as VAD's category numbers read on plain nuScenes.")
     ] = False,
+    engine: Engine = "local",
     json: Json = None,
     rows: Annotated[Path | None, typer.Option(help="Write every sample's scores to this Parquet file.")] = None,
 ) -> None:
@@ -70,7 +71,7 @@ def evaluate_planning(
             drives = run.drives_named(root, version, split, cache or [])
             evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
         else:
-            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar, only or [])
+            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar, only or [], engine)
     table = evaluation.table()
     show(
         "Open-loop planning: L2 in metres, shares of samples in collision",
@@ -98,6 +99,7 @@ def evaluate_prediction(
     ] = None,
     only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
     submission: Annotated[Path | None, typer.Option(help="Write the challenge's submission JSON here.")] = None,
+    engine: Engine = "local",
     json: Json = None,
 ) -> None:
     """The nuScenes prediction challenge, scored with nuscenes-devkit's own code."""
@@ -105,7 +107,7 @@ def evaluate_prediction(
     from drive_wm.benchmarks.results_file import write_results
 
     with progress("Forecasting") as bar:
-        rows = run_prediction(cache, weights, baseline, root, split, submission, only or [], bar)
+        rows = run_prediction(cache, weights, baseline, root, split, submission, only or [], bar, engine)
     which = {"challenge": "official targets", "vehicles": "all moving vehicles"}[rows[0]["targets"]]
     title = f"Forecasts of {which} over six seconds: metres, shares missed by 2 m"
     show(title, [row for row in rows if "slice" not in row], FORECASTS)

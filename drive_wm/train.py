@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader, Dataset, Sampler
 
 from drive_wm.checkpoint import Origin, load_weights, save_weights
 from drive_wm.config import Config, preset
-from drive_wm.datasets.cache import Cache, open_caches
+from drive_wm.datasets.cache import Cache, open_caches, read_samples
 from drive_wm.datasets.manifest import Shard, Views
 from drive_wm.errors import InputError
 from drive_wm.kinematics import follow, roll
@@ -23,7 +23,6 @@ from drive_wm.losses import Losses, rollout_losses
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Future, Scene, SceneConfig, ego_speed_mps
-from drive_wm.structs import cat
 
 Batch = tuple[Scene, Future]
 LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
@@ -49,8 +48,11 @@ class Samples(Dataset[Batch]):
         return len(self.places)
 
     def __getitem__(self, i: int) -> Batch:
-        c, j = self.places[i]
-        return self.caches[c].sample(j)
+        return self.__getitems__([i])
+
+    def __getitems__(self, batch: Sequence[int]) -> Batch:
+        """What a DataLoader takes, where there is one, to read a batch at once."""
+        return read_samples([(self.caches[c], j) for c, j in (self.places[i] for i in batch)])
 
 
 def _with_future(shard: Shard, views: Views) -> list[int]:
@@ -58,8 +60,9 @@ def _with_future(shard: Shard, views: Views) -> list[int]:
     return [k for k in shard.span(views) if k != shard.ego_views - 1]
 
 
-def collate(batch: list[Batch]) -> Batch:
-    return cat([scene for scene, _ in batch]), cat([future for _, future in batch])
+def as_read(batch: Batch) -> Batch:
+    """Samples come stacked already."""
+    return batch
 
 
 def logged_plan(scene: Scene, future: Future) -> Plans:
@@ -178,7 +181,7 @@ def train(
     data, held_out = (Samples(opened, held_out, settings.stride, settings.views) for held_out in (False, True))
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
-    loader = partial(DataLoader[Batch], batch_size=settings.batch, collate_fn=collate, num_workers=settings.workers)
+    loader = partial(DataLoader[Batch], batch_size=settings.batch, collate_fn=as_read, num_workers=settings.workers)
     trainer = lightning.Trainer(
         default_root_dir=out,
         max_epochs=settings.epochs,
