@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import venv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +24,14 @@ Progress = Callable[[int, int, str], None]  # finished, of how many, which
 
 
 def bench_readers(
-    root: Path, version: str, split: str, samples: int, peer_python: Path | None, progress: Progress
+    root: Path | None, version: str, split: str, samples: int, peer_python: Path | None, progress: Progress
 ) -> list[dict[str, Any]]:
     """One row per reader: samples_per_second, load_seconds (tables and whole maps), peak_mib; `ratio` of ours to theirs.
 
     A reader that cannot be installed or fails has a row with the reason under `absent` and no number.
     """
+    if root is None:
+        raise InputError("No nuScenes folder was given. Pass --root, or make one: python -m drive_wm.benchmarks.trainval_size.")
     scene_names(root, version, split)  # what is wrong with the dataroot is told before anything is installed
     rows = []
     for done, reader in enumerate(data_readers.READERS):
@@ -40,6 +42,8 @@ def bench_readers(
                 python = peer_python or trajdata_python()
             rows.append(run_reader(python, reader, root, version, split, samples))
         except (subprocess.CalledProcessError, OSError) as error:
+            if reader == "drive_wm":
+                raise InputError(f"drive_wm itself could not read {root / version}: {_reason(error)}") from error
             rows.append({"reader": reader, "absent": _reason(error)})
     progress(len(rows), len(rows), "")
     return list(with_ratio(rows))
@@ -76,15 +80,3 @@ def _reason(error: subprocess.CalledProcessError | OSError) -> str:
     """The last line that a process said."""
     said = error.stderr.strip().splitlines() if isinstance(error, subprocess.CalledProcessError) else []
     return said[-1] if said else str(error)
-
-
-def shown(rows: list[dict[str, Any]]) -> list[Mapping[str, Any]]:
-    """Rows for the screen, where every one has every column."""
-    columns = ("reader", "n", "samples_per_second", "load_seconds", "peak_mib", "ratio", "absent")
-    return [{column: row.get(column, "" if column == "absent" else None) for column in columns} for row in rows]
-
-
-def need_root(root: Path | None) -> Path:
-    if root is None:
-        raise InputError("No nuScenes folder was given. Pass --root, or make one: python -m drive_wm.benchmarks.trainval_size.")
-    return root

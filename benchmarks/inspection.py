@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
+from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -20,7 +21,8 @@ from drive_wm.files import write_atomically
 from drive_wm.metrics.planning import STEPS, Protocol, footprints
 from drive_wm.metrics.planning_grid import GRIDS, box_corners_m
 
-HIT, TRUTH, OTHER, OTHER_EDGE = "#c1121f", "#1b7f5c", "#c9ccd3", "#8a8f98"
+HIT, TRUTH, OTHER_EDGE = "#d7263d", "#22936c", "#8a8f98"
+OTHER = to_rgba(OTHER_EDGE, 0.42)  # pale on light paper, dim on dark
 _REACH_M = 11.0  # half the side of a panel about plan and human
 _HALF_METRE = ("uniad", "stp3_vad")  # protocols whose cells are large enough to see
 
@@ -51,7 +53,9 @@ def inspection_figure(protocol: Protocol, steps: Sequence[dict[str, Any]], plann
     origin = "the rear axle" if protocol == "bev_planner" else "LIDAR_TOP"
     where = f"{first['scene']}, sample {first['sample']}; metres right and ahead of {origin} at t0"
     figure.suptitle(f"{title}\n{where}", color=look.ink, fontsize=13, x=0.01, ha="left")
-    figure.legend(handles=_legend(protocol, look), loc="outside lower left", ncols=6, fontsize=9, frameon=False)
+    figure.legend(
+        handles=_legend(protocol, look), loc="outside lower left", ncols=6, fontsize=9, frameon=False, labelcolor=look.ink
+    )
     return figure
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from drive_wm.checkpoint import load_weights
 from drive_wm.errors import InputError
 from drive_wm.model.world_model import REACTING
-from drive_wm.planners import constant_velocity, world_model
+from drive_wm.planners import constant_velocity, idm, world_model
 from drive_wm.planners.proposals import proposer
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene
@@ -25,6 +25,7 @@ def world_model_planner(weights: str) -> Planner:
 PLANNERS: dict[str, Callable[[str], Planner]] = {
     "world_model": world_model_planner,
     "constant_velocity": lambda weights: constant_velocity.plan,
+    "idm": lambda weights: idm.plan,
 }
 
 

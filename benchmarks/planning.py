@@ -4,6 +4,7 @@ Both become rear-axle poses per keyframe, and everything after that is one path.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -21,7 +22,7 @@ from drive_wm.metrics.planning import PROTOCOLS, STEPS, Protocol
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMAND_ORIGINS, Scene
 
-__all__ = ["score_file", "score_human", "score_planner", "score_plans"]
+__all__ = ["plan_drive", "score_file", "score_human", "score_planned", "score_planner", "score_plans"]
 
 Progress = Callable[[int, str], None]  # finished drives, name of the last
 
@@ -42,17 +43,47 @@ def score_planner(
     `drives` pairs each Log with its Scenes, one per keyframe planned at. `ego_status`: whether the planner reads
     the ego's speed or history. Raises InputError where a drive has no ego or no sample enters a protocol.
     """
+    planned = (plan_drive(log, scene, plan, batch, every) for log, scene in drives)
+    return score_planned(planned, planner, protocols, ego_status, legacy_index, progress, every)
+
+
+@dataclass(frozen=True)
+class Planned:
+    """What a planner wants at every n-th keyframe of a drive, and from what it knew."""
+
+    log: Log
+    pose: Tensor  # (N, T, 3) rear axle in the ego frame there, float64
+    command_origins: frozenset[str]
+    frames: int  # of history
+
+
+def plan_drive(log: Log, scene: Scene, plan: Callable[[Scene], Trajectory], batch: int = 8, every: int = 1) -> Planned:
+    """Let a planner drive through the scenes of a log, one per keyframe planned at."""
+    _check_drive(log, scene, every)
+    origins = frozenset(COMMAND_ORIGINS[i] for i in set(scene.command_origin.tolist()))
+    return Planned(log, _planned_poses(plan, scene, batch), origins, scene.tracks.valid.shape[-1])
+
+
+def score_planned(
+    drives: Iterable[Planned],
+    planner: str,
+    protocols: Sequence[str] = PROTOCOLS,
+    ego_status: bool = True,
+    legacy_index: bool = False,
+    progress: Progress = lambda count, note: None,
+    every: int = 1,
+) -> Evaluation:
+    """Score what was planned; see `score_planner`."""
     origins: set[str] = set()
     frames: set[int] = set()
 
-    def planned() -> Iterator[tuple[Log, Tensor]]:
-        for log, scene in drives:
-            _check_drive(log, scene, every)
-            origins.update(COMMAND_ORIGINS[i] for i in set(scene.command_origin.tolist()))
-            frames.add(scene.tracks.valid.shape[-1])
-            yield log, _planned_poses(plan, scene, batch)
+    def poses() -> Iterator[tuple[Log, Tensor]]:
+        for one in drives:
+            origins.update(one.command_origins)
+            frames.add(one.frames)
+            yield one.log, one.pose
 
-    scores = _score(planned(), protocols, legacy_index, progress, every)
+    scores = _score(poses(), protocols, legacy_index, progress, every)
     about = {"ego_status": ego_status, "command_origin": "+".join(sorted(origins)), "frames": max(frames)}
     return Evaluation(planner, about | _switches(legacy_index), scores)
 

@@ -2,14 +2,16 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-from drive_wm.benchmarks.planner_named import planner_named
-from drive_wm.benchmarks.planning import score_file, score_human, score_planner
+from drive_wm.benchmarks.planner_named import Planner, planner_named
+from drive_wm.benchmarks.planning import Planned, plan_drive, score_file, score_human, score_planned
 from drive_wm.benchmarks.planning_input import checked_protocol
 from drive_wm.benchmarks.planning_table import HUMAN, Evaluation
 from drive_wm.benchmarks.plans_file import read_plans
 from drive_wm.datasets.cache import Cache, open_caches
+from drive_wm.datasets.engines import here_or
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.metrics.planning import PROTOCOLS
@@ -73,8 +75,12 @@ def run_planner(
     legacy_index: bool,
     progress: Progress,
     only: Sequence[str] = (),
+    engine: str = "local",
 ) -> Evaluation:
-    """Let a planner drive through prepared caches, or some of their drives, and score it; "log" is the human."""
+    """Let a planner drive through prepared caches, or some of their drives, and score it; "log" is the human.
+
+    The engine says where it plans: here on all cores, or drive by drive wherever Ray has one.
+    """
     drives = _drives(caches, only)
     count = len(drives)
 
@@ -84,8 +90,13 @@ def run_planner(
     if planner == HUMAN:
         return score_human((cache.log(i) for cache, i in drives), protocols, legacy_index, report)
     plan = planner_named(planner, weights)
-    scenes = ((cache.log(i), cache.scenes(i, "ego")[0]) for cache, i in drives)
-    return score_planner(scenes, plan, planner, protocols, legacy_index=legacy_index, progress=report)
+    planned = here_or(engine)(partial(_plan_drive, plan=plan), (cache.alone(i) for cache, i in drives))
+    return score_planned(planned, planner, protocols, legacy_index=legacy_index, progress=report)
+
+
+def _plan_drive(drive: Cache, plan: Planner) -> Planned:
+    """Plan the only drive of a cache."""
+    return plan_drive(drive.log(0), drive.scenes(0, "ego")[0], plan)
 
 
 def _drives(caches: Sequence[Path], only: Sequence[str] = ()) -> list[tuple[Cache, int]]:

@@ -36,6 +36,7 @@ from drive_wm.metrics.planning import STEPS
 from drive_wm.metrics.planning_polygons import strict_yaw_rad
 
 SHOWN = 3  # a message names this many of the samples at fault
+MAX_SHOWN = 40  # and so many characters of a value
 MAX_M = 1000.0  # nothing on a road goes farther in 3 s
 
 
@@ -117,7 +118,9 @@ def read_plans(path: Path) -> PlansFile:
     try:
         head = _Head.model_validate(json.loads(data, object_pairs_hook=_unique))
     except ValidationError as error:
-        faults = [f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}" for fault in error.errors()]
+        faults = [
+            f"{'.'.join(map(str, fault['loc'])) or 'the file'}: {fault['msg']}{_found(fault)}" for fault in error.errors()
+        ]
         raise InputError(f"{path} is not a plans file: {'; '.join(faults)}. The README shows its form.") from error
     except _RepeatedError as error:
         raise InputError(f"{path} holds {error}. Keep one plan per sample.") from error
@@ -131,6 +134,12 @@ def read_plans(path: Path) -> PlansFile:
         )
     plans = {token: np.array(plan, np.float64) for token, plan in head.plans.items()}
     return PlansFile(path, head.frame, head.model, head.ego_status, head.command_origin, plans)
+
+
+def _found(fault: Mapping[str, Any]) -> str:
+    """What stands where something else is needed, where that is short."""
+    value = fault["input"]
+    return "" if value is None or isinstance(value, (dict, list)) else f", found {str(value)[:MAX_SHOWN]!r}"
 
 
 class _RepeatedError(Exception):

@@ -16,6 +16,7 @@ Bools = NDArray[np.bool_]
 MISS_M = 2.0  # a mode that is ever this far off is a miss; the challenge's text says "more than", its code "at least"
 MAX_MODES = 25  # more are refused in a submission
 SUM_TOLERANCE = 1e-3  # rounded files add up to 1 within this
+SHOWN = 3  # a message names this many of the faults
 _BLOCK = 256  # targets
 
 
@@ -99,22 +100,27 @@ def _check(forecasts: Floats, likely: Floats, truths: Floats) -> None:
     _need(truths.shape == needed, "truths_m", f"shape {truths.shape}", f"{needed}, one path per target")
     for name, values in (("forecasts_m", forecasts), ("probabilities", likely), ("truths_m", truths)):
         finite = np.isfinite(values)
-        _need(bool(finite.all()), name, f"a value that is not finite at {_first(~finite)}", "finite numbers")
+        _need(bool(finite.all()), name, f"{(~finite).sum()} not finite at {_places(~finite)}", "finite numbers")
     negative = likely < 0
-    _need(not negative.any(), "probabilities", f"one below 0 at {_first(negative)}", "0 to 1")
+    _need(not negative.any(), "probabilities", f"{negative.sum()} below 0 at {_places(negative)}", "0 to 1")
     total = likely.sum(1)
     off = np.flatnonzero(np.abs(total - 1) > SUM_TOLERANCE)
     if len(off):
+        some = ", ".join(f"of target {i} add up to {total[i]:.6g}" for i in off[:SHOWN])
         raise InputError(
-            f"probabilities of target {off[0]} add up to {total[off[0]]:.6g}; needed: 1 within {SUM_TOLERANCE:g}. "
+            f"probabilities {some}{_more(len(off))} ({len(off)} of {len(total)} targets); needed: 1 within {SUM_TOLERANCE:g}. "
             "Divide them by their sum."
         )
 
 
-def _first(which: Bools) -> tuple[int, ...]:
-    """Where the first true value stands; () where there is none."""
-    at = np.unravel_index(which.argmax(), which.shape) if which.any() else ()
-    return tuple(int(i) for i in at)
+def _places(which: Bools) -> str:
+    """Where the first true values stand."""
+    places = np.argwhere(which)
+    return ", ".join(str(tuple(place.tolist())) for place in places[:SHOWN]) + _more(len(places))
+
+
+def _more(count: int) -> str:
+    return ", ..." if count > SHOWN else ""
 
 
 def _need(ok: bool, name: str, found: str, needed: str) -> None:

@@ -48,6 +48,11 @@ def challenge_targets(logs: Sequence[Log], root: Path, split: str) -> tuple[list
     return targets, len(tokens) - len(targets)
 
 
+def log_targets(logs: Sequence[Log]) -> list[Target]:
+    """The targets that the logs themselves name."""
+    return [Target(drive, agent, step) for drive, log in enumerate(logs) for agent, step in log.targets.tolist()]
+
+
 def vehicle_targets(logs: Sequence[Log]) -> list[Target]:
     """Vehicles that are not parked, at every keyframe with the one before and the twelve after it annotated.
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from drive_wm.benchmarks.results_table import cell, heading, is_end
+from drive_wm.benchmarks.results_table import cell, heading, is_end, right_aligned, span
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
@@ -102,7 +102,15 @@ def write_report(
     subtitle: str = "",
     hero: Picture | None = None,
 ) -> None:
-    """Write one self-contained HTML file."""
+    """Write one self-contained HTML file on scenes."""
+    write_page(
+        path, "report.html.j2", title=title, subtitle=subtitle, hero=hero, figures=figures, scenes=scenes, tables=tables,
+        notes=notes,
+    )  # fmt: skip
+
+
+def write_page(path: Path, template: str, **content: Any) -> None:
+    """Write one self-contained HTML file from a template that extends page.html.j2."""
     environment = Environment(
         loader=FileSystemLoader(Path(__file__).with_name("templates")),
         autoescape=True,
@@ -111,12 +119,10 @@ def write_report(
         lstrip_blocks=True,
     )
     environment.filters |= {"uri": data_uri, "points": points, "heading": heading, "words": words, "short": short, "tone": tone}
-    environment.globals |= {"cell": cell, "is_number": _is_number, "anchor": anchor, "reason": reason}
-    template = environment.get_template("report.html.j2")
-    page = template.render(
-        title=title, subtitle=subtitle, hero=hero, figures=figures, scenes=scenes, tables=tables, notes=notes
-    )
-    write_atomically(path, page)
+    environment.globals |= {
+        "cell": cell, "span": span, "right_aligned": right_aligned, "anchor": anchor, "reason": reason,
+    }  # fmt: skip
+    write_atomically(path, environment.get_template(template).render(content))
 
 
 def data_uri(data: bytes) -> str:
@@ -161,7 +167,3 @@ def reason(plan: PlanRow, chosen: PlanRow) -> str:
         return "equal on every term"
     behind = chosen.total - plan.total
     return f"{points(behind)} behind; loses {points(-lost)} on {words(term).removesuffix(', m')}"
-
-
-def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -17,6 +17,7 @@ from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
 _KEYS = ("command", "created", "machine", "versions", "seed", "rows")
+_KINDS = {"command": str, "created": str, "machine": dict, "versions": dict, "rows": list}
 _PACKAGES = (
     "drive-wm", "torch", "torch-geometric", "numpy", "nuscenes-devkit", "shapely", "opencv-python-headless", "onnxruntime",
 )  # fmt: skip
@@ -50,15 +51,38 @@ def write_results(path: Path, rows: Iterable[Mapping[str, Any]], seed: int | Non
 def read_results(path: Path) -> Results:
     """Read a result file; InputError where it is not one."""
     if not path.is_file():
-        raise FileNotFoundError(f"No results at {path}. Write them with `drive-wm evaluate planning --json {path}`.")
+        raise FileNotFoundError(f"No results at {path}. Every command that measures writes them with --json {path}.")
     try:
-        found = json.loads(path.read_text())
-    except ValueError as error:
+        found = json.loads(path.read_text(), parse_constant=_refused)
+    except (ValueError, RecursionError) as error:
         raise InputError(f"{path} is not JSON ({error}). Measure again with --json {path}.") from error
     lacks = [key for key in _KEYS if not isinstance(found, dict) or key not in found]
     if lacks:
         raise InputError(f"{path} lacks {', '.join(lacks)}; needed: {', '.join(_KEYS)}. Measure again with --json {path}.")
+    faulty = [key for key, kind in _KINDS.items() if not isinstance(found[key], kind)]
+    if faulty:
+        needed = ", ".join(f"{key} ({_KINDS[key].__name__})" for key in faulty)
+        raise InputError(f"{path} holds something else where this is needed: {needed}. Measure again with --json {path}.")
+    nested = [i for i, row in enumerate(found["rows"]) if not _flat(row)]
+    if nested:
+        some = ", ".join(map(str, nested[:3]))
+        raise InputError(
+            f"{path}: {len(nested)} of {len(found['rows'])} rows are not flat objects (first: {some}, counted from 0); needed: "
+            f"text, numbers, booleans and null under names. Measure again with --json {path}."
+        )
     return Results(**{key: found[key] for key in _KEYS})
+
+
+def _refused(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _flat(row: Any) -> bool:
+    return (
+        isinstance(row, dict)
+        and bool(row)
+        and all(value is None or isinstance(value, (str, int, float)) for value in row.values())
+    )
 
 
 def machine() -> dict[str, Any]:

@@ -2,12 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeGuard
 
 from drive_wm.benchmarks.results_file import Results, read_results
 
 _SHARES = ("collision_", "truth_collision", "miss_rate_", "off_road_")  # stored as fractions, shown in percent
-_HEADINGS = {"l2": "L2", "truth_collision": "human collides", "n": "n"}
+_HEADINGS = {"l2": "L2", "truth_collision": "human collides", "pdms": "PDMS", "epdms": "EPDMS"}
+_METRES = ("l2_", "min_ade", "min_fde")
+_UNITS = {"_ms": "ms", "_mib": "MiB", "_mps": "m/s", "_mps2": "m/s²", "_rad": "rad", "_m": "m"}
 _HIDDEN = ("slice", "frames", "off_road_note")
 
 
@@ -17,11 +19,11 @@ def markdown_table(paths: Iterable[Path]) -> str:
     found = [row for file in files for row in file.rows if "slice" not in row]
     rows = [row for i, row in enumerate(found) if row not in found[:i]]  # the human's rows come with every planner
     columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN and not is_end(key)]
-    numeric = [any(_is_number(row.get(key)) for row in rows) for key in columns]
+    numeric = [right_aligned(key, rows) for key in columns]
     lines = [
         _line(heading(key) for key in columns),
         _line("--:" if right else ":--" for right in numeric),
-        *(_line(cell(key, row.get(key)) + _interval(key, row) for key in columns) for row in rows),
+        *(_line(cell(key, row.get(key)) + _in_brackets(key, row) for key in columns) for row in rows),
     ]
     return "\n".join([*lines, "", *(_footnote(file) for file in files)])
 
@@ -31,29 +33,48 @@ def is_end(key: str) -> bool:
     return key.endswith(("_low", "_high"))
 
 
-def _interval(key: str, row: Mapping[str, Any]) -> str:
-    """ " (0.40–0.55)" after a figure whose row holds its interval."""
+def span(key: str, row: Mapping[str, Any]) -> str:
+    """ "0.40–0.55", the interval that a row holds of this figure; "" where it holds none."""
     low, high = row.get(f"{key}_low"), row.get(f"{key}_high")
-    return "" if low is None or high is None else f" ({cell(key, low)}–{cell(key, high)})"
+    if is_number(low) and is_number(high):
+        return f"{cell(key, float(low))}{' to ' if low < 0 else '–'}{cell(key, float(high))}"
+    return ""
+
+
+def _in_brackets(key: str, row: Mapping[str, Any]) -> str:
+    return f" ({ends})" if (ends := span(key, row)) else ""
 
 
 def _line(cells: Iterable[str]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def _is_number(value: Any) -> bool:
+def is_number(value: Any) -> TypeGuard[float]:
     return isinstance(value, (int, float)) and not isinstance(value, bool)
 
 
+def right_aligned(key: str, rows: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether a column holds numbers."""
+    return any(is_number(row.get(key)) for row in rows)
+
+
+def is_share(key: str) -> bool:
+    """Whether a figure is stored as a fraction and shown in percent."""
+    return key.startswith(_SHARES)
+
+
 def heading(key: str) -> str:
-    """ "L2 avg, m" of l2_avg; "collision 1 s, %" of collision_1s."""
+    """ "L2 avg, m" of l2_avg; "collision 1 s, %" of collision_1s; "p99, ms" of p99_ms."""
+    ending = next((ending for ending in _UNITS if key.endswith(ending)), "")
+    unit = "%" if is_share(key) else "m" if key.startswith(_METRES) else _UNITS.get(ending, "")
+    unit = "" if key.endswith("_sign") else unit
+    key = key.removesuffix(ending)
     name, _, at = key.rpartition("_")
     if name and (at == "avg" or (at[:-1].isdigit() and at.endswith("s"))):
         text = f"{_HEADINGS.get(name, name.replace('_', ' '))} {at if at == 'avg' else at[:-1] + ' s'}"
     else:
-        text = _HEADINGS.get(key, key.replace("_", " "))
-    unit = ", %" if key.startswith(_SHARES) else ", m" if key.startswith(("l2_", "min_ade", "min_fde")) else ""
-    return text + unit
+        text = _HEADINGS.get(key, key.replace("_", " ")).replace("l2 ", "L2 ")
+    return f"{text}, {unit}" if unit else text
 
 
 def cell(key: str, value: Any) -> str:
@@ -63,8 +84,10 @@ def cell(key: str, value: Any) -> str:
         return "yes" if value else "no"
     if not isinstance(value, float):
         return f"{value:,}" if isinstance(value, int) else str(value)
-    if key.startswith(_SHARES):
+    if is_share(key):
         return f"{100 * value:.2f}"
+    if 0 < abs(value) < 0.005 and not key.startswith(_METRES):
+        return f"{value:.1e}"
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.2f}"
 
 

@@ -11,11 +11,11 @@ from functools import cached_property, partial
 from itertools import accumulate
 from pathlib import Path
 
-from drive_wm.datasets.engines import engine_named
-from drive_wm.datasets.manifest import Manifest, Settings, Views, need_same, read_manifest, settings_of
-from drive_wm.datasets.shards import need_sizes, read_drive, read_scenes, settings_of_drives, write_drive
+from drive_wm.datasets.engines import Engine, engine_named
+from drive_wm.datasets.manifest import Manifest, Settings, Shard, Views, need_same, read_manifest, settings_of
+from drive_wm.datasets.shards import discard_unusable, need_settings, need_sizes, read_drive, read_scenes, write_drive
 from drive_wm.errors import InputError
-from drive_wm.files import write_atomically
+from drive_wm.files import locked, write_atomically
 from drive_wm.log import Log
 from drive_wm.scene import Future, Scene, SceneConfig
 
@@ -35,29 +35,57 @@ def write_cache(
     engine: str = "local",
     workers: int = 1,
     defects: Callable[[], dict[str, int]] = dict,
+    files_now: Callable[[], dict[str, int]] | None = None,
+    rebuild: bool = False,
 ) -> Manifest:
     """Write two files per drive, then the manifest; a finished cache and finished drives stay as they are.
 
-    `source_files` (name: bytes) tells data apart that share a version, `drives` is for progress alone,
-    `defects` counts what the source lacks.
+    `source_files` (name: bytes) tells data apart that share a version, and `files_now` says what they are when all is
+    read; `drives` is for progress alone, `defects` counts what the source lacks. `rebuild` first deletes the drives that
+    are damaged or were prepared from something else. InputError where another process writes there.
     """
     run = engine_named(engine, workers)
     settings = settings_of(source, version, split, source_files or {}, config)
-    done = finished(out, settings)
-    if done:
+    if not rebuild and (done := finished(out, settings)):
         n = len(done.shards)
         progress(n, n, f"{out} already holds this: {n} drives, {done.samples} scenes")
         return done
+    with locked(out):
+        if rebuild:
+            _make_room(out, settings, progress)
+        shards = _write_drives(run, logs, out, settings, config, progress, drives)
+        if not shards:
+            raise InputError(f"{source} {version} {split} gave no drive. Choose another split or version.")
+        if files_now and files_now() != settings.source_files:
+            changed = sorted(dict(settings.source_files.items() ^ files_now().items()))
+            raise InputError(
+                f"{', '.join(changed)} changed while {source} was read. Run the same command again with --rebuild."
+            )
+        created = datetime.now(UTC).isoformat(timespec="seconds")
+        manifest = Manifest(created=created, settings=settings, defects=defects(), shards=tuple(shards))
+        write_atomically(out / "manifest.json", manifest.model_dump_json(indent=1))
+    return manifest
+
+
+def _make_room(out: Path, settings: Settings, progress: Progress) -> None:
+    """Delete the manifest and every drive that cannot stay."""
+    try:
+        shards = read_manifest(out).shards
+    except (InputError, FileNotFoundError):
+        shards = ()  # whatever is there is judged by itself
+    gone = discard_unusable(out, settings, shards)
+    (out / "manifest.json").unlink(missing_ok=True)
+    progress(0, 0, f"to be made anew: {', '.join(gone) or 'nothing'}")
+
+
+def _write_drives(
+    run: Engine, logs: Iterator[Log], out: Path, settings: Settings, config: SceneConfig, progress: Progress, drives: int
+) -> list[Shard]:
     shards = []
     for shard, note in run(partial(write_drive, out=out, settings=settings, config=config), _unique(logs)):
         shards.append(shard)
         progress(len(shards), drives, f"{shard.name}: {note}")
-    if not shards:
-        raise InputError(f"{source} {version} {split} gave no drive. Choose another split or version.")
-    created = datetime.now(UTC).isoformat(timespec="seconds")
-    manifest = Manifest(created=created, settings=settings, defects=defects(), shards=tuple(shards))
-    write_atomically(out / "manifest.json", manifest.model_dump_json(indent=1))
-    return manifest
+    return shards
 
 
 def finished(out: Path, settings: Settings) -> Manifest | None:
@@ -66,9 +94,7 @@ def finished(out: Path, settings: Settings) -> Manifest | None:
         manifest = open_cache(out).manifest
         need_same(out, manifest.settings, settings)
         return manifest
-    begun = settings_of_drives(out)
-    if begun:
-        need_same(out, begun, settings)
+    need_settings(out, settings)
     return None
 
 
@@ -94,12 +120,15 @@ class Cache:
     def scenes(self, i: int, views: Views = "all") -> tuple[Scene, Future]:
         """Scenes of drive i, stacked on B: every keyframe seen from the ego, every target of the log, or all, in that order."""
         shard = self.manifest.shards[i]
-        return read_scenes(self.path, shard, shard.span(views))
+        return read_scenes([(self.path, shard, shard.span(views))])
+
+    def alone(self, i: int) -> "Cache":
+        """The same cache with drive i only, which takes little to send elsewhere."""
+        return Cache(self.path, self.manifest.model_copy(update={"shards": (self.manifest.shards[i],)}))
 
     def sample(self, j: int) -> tuple[Scene, Future]:
         """Scene and Future with B = 1."""
-        i, k = self.place(j)
-        return read_scenes(self.path, self.manifest.shards[i], range(k, k + 1))
+        return read_samples([(self, j)])
 
     def place(self, j: int) -> tuple[int, int]:
         """Drive of sample j, and which of its scenes it is."""
@@ -111,6 +140,12 @@ class Cache:
     @cached_property
     def _ends(self) -> list[int]:
         return list(accumulate(shard.views for shard in self.manifest.shards))
+
+
+def read_samples(places: Sequence[tuple[Cache, int]]) -> tuple[Scene, Future]:
+    """Samples of some caches, stacked on B: the quickest way to a batch."""
+    at = [(cache, *cache.place(j)) for cache, j in places]
+    return read_scenes([(cache.path, cache.manifest.shards[i], range(k, k + 1)) for cache, i, k in at])
 
 
 def open_cache(path: Path) -> Cache:

@@ -87,3 +87,8 @@ def engine_named(name: str, workers: int) -> Engine:
     if workers > 1 and name != "local":
         raise InputError(f"--workers counts processes of this machine, {name} uses all that it has. Leave out --workers.")
     return partial(run_pool, workers=workers) if workers > 1 else ENGINES[name]
+
+
+def here_or(name: str) -> Engine:
+    """For work that uses all cores of a machine by itself: one item after another here, or the engine of that name."""
+    return map if name == "local" else engine_named(name, workers=1)

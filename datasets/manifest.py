@@ -92,7 +92,7 @@ def need_same(out: Path, found: Settings, needed: Settings) -> None:
     if differing:
         raise InputError(
             f"{out} was prepared from something else: {'; '.join(differing)}. "
-            "Pass an empty folder with --out, or delete this one."
+            "Pass an empty folder with --out, or --rebuild to make it anew."
         )
 
 
@@ -108,11 +108,11 @@ def read_manifest(path: Path) -> Manifest:
         if version != CACHE_VERSION:
             raise InputError(
                 f"{path} is a cache of version {version}, this program reads {CACHE_VERSION}. "
-                "Run `drive-wm prepare` again into an empty folder."
+                "Run `drive-wm prepare` again into an empty folder, or with --rebuild."
             )
         return Manifest.model_validate_json(file.read_bytes())
     except (ValidationError, json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise InputError(f"{file} is damaged ({type(error).__name__}). Delete it and run `drive-wm prepare` again.") from error
+        raise InputError(f"{file} is damaged ({type(error).__name__}). Run `drive-wm prepare` with --rebuild.") from error
 
 
 def _short(value: Any) -> str:

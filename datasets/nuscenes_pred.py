@@ -55,6 +55,11 @@ def scene_names(root: Path, split: str) -> list[str]:
     return {"ego_val": held_out, "train_fit": [name for name in names if name not in set(held_out)]}.get(split, names)
 
 
+def drive_count(root: Path, split: str) -> int:
+    """How many drives `read_logs` will give."""
+    return sum(len(_drives(read_rows(_label_file(root, split, scene)))) for scene in scene_names(root, split))
+
+
 def source_files(root: Path, split: str) -> dict[str, int]:
     """Bytes of what a split reads, folder by folder."""
     names = scene_names(root, split)

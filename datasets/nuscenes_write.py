@@ -2,7 +2,7 @@
 
 The devkit knows four locations by name and wants a map of each. Roads where traffic keeps right are laid side by side in
 Boston's map, those where it keeps left in turn in Singapore's three. Scenes bear names of the official splits, all scenes of
-one place in the same: `train_val` and `train` of the challenge (both of them in `train`) and `val`; see official_names.
+one place in the same: `train_val` and `train` of the challenge (both of them in `train`) and `val`; see Splits.
 """
 
 import json

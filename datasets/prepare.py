@@ -7,7 +7,7 @@ from pathlib import Path
 from drive_wm.datasets.cache import Progress, write_cache
 from drive_wm.datasets.manifest import Manifest
 from drive_wm.errors import InputError
-from drive_wm.log import Log
+from drive_wm.log import Log, read_log
 from drive_wm.scene import SceneConfig
 
 
@@ -15,7 +15,7 @@ from drive_wm.scene import SceneConfig
 class Request:
     """What to prepare; a source reads the fields it knows."""
 
-    root: Path | None = None  # nuscenes: the dataroot; nuscenes_pred: the folder that holds label
+    root: Path | None = None  # nuscenes: the dataroot; nuscenes_pred: the folder that holds label; logs: theirs
     version: str = "v1.0-trainval"
     split: str = "train"
     scenes: int = 100  # sumo: how many drives to simulate
@@ -52,7 +52,7 @@ def nuscenes_pred_source(request: Request) -> Source:
     if request.root is None:
         raise InputError("No nuscenes_pred folder was given. Pass --root with the folder that holds label and map_0.1.")
     root, split = request.root, request.split
-    files, drives = pred.source_files(root, split), len(pred.scene_names(root, split))
+    files, drives = pred.source_files(root, split), pred.drive_count(root, split)
     return Source(pred.VERSION, split, files, drives, lambda: pred.read_logs(root, split), lambda: pred.defects(root, split))
 
 
@@ -63,10 +63,24 @@ def sumo_source(request: Request) -> Source:
     return Source(f"seed {seed}", f"{scenes} scenes", {}, scenes, lambda: read_logs(scenes, seed))
 
 
+def logs_source(request: Request) -> Source:
+    if request.root is None:
+        raise InputError("No folder of logs was given. Pass --root with the folder that holds *.log.safetensors files.")
+    paths = sorted(request.root.glob("*.log.safetensors"))
+    if not paths:
+        raise FileNotFoundError(
+            f"No *.log.safetensors file in {request.root}. "
+            f"Make some with `drive-wm synth --counterfactual --out {request.root}`."
+        )
+    files = {path.name: path.stat().st_size for path in paths}
+    return Source("logs", request.root.name, files, len(paths), lambda: map(read_log, paths))
+
+
 PREPARE: dict[str, Callable[[Request], Source]] = {
     "nuscenes": nuscenes_source,
     "nuscenes_pred": nuscenes_pred_source,
     "sumo": sumo_source,
+    "logs": logs_source,
 }
 
 
@@ -78,8 +92,9 @@ def prepare(
     progress: Progress,
     engine: str = "local",
     workers: int = 1,
+    rebuild: bool = False,
 ) -> Manifest:
-    """Write a source's drives and scenes to `out`, or find them finished there."""
+    """Write a source's drives and scenes to `out`, or find them finished there; see write_cache."""
     if data not in PREPARE:
         raise InputError(f"No data source {data!r}; known: {', '.join(PREPARE)}. Pass one of them with --data.")
     source = PREPARE[data](request)
@@ -96,4 +111,6 @@ def prepare(
         engine,
         workers,
         source.defects,
+        lambda: PREPARE[data](request).files,
+        rebuild,
     )

@@ -6,7 +6,7 @@ crosswalks needs no room for them.
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from drive_wm.datasets.manifest import Settings, Shard
+from drive_wm.datasets.manifest import Settings, Shard, need_same
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log, read_log, write_log
@@ -26,24 +26,27 @@ from drive_wm.structs import from_tensors, tensors
 from drive_wm.viewpoint import views_of
 
 HEADER = "drive_wm_scenes"
+REBUILD = "Run the same `drive-wm prepare` again with --rebuild: it makes anew what is damaged or foreign, and nothing else."
 STEPS = 127  # the raster and the distance to its border are stored as int8
-LAYER, EDGE = "scene.raster.", "scene.edge_m"
+RASTER, EDGE = "scene.raster", "scene.edge_m"
+LAYER = RASTER + "."
 
 
 def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) -> tuple[Shard, str]:
     """Write a drive's two files unless they are there already; what they are, and a note on what was done."""
     log_path, scenes_path = _log_path(out, log.name), _scenes_path(out, log.name)
     # One entry: safetensors writes several in no fixed order, and equal input should give equal bytes.
-    about = {"settings": settings.model_dump(), "keyframes": log.keyframes, "targets": log.targets.tolist()}
-    header = {HEADER: json.dumps(about)}
+    about = {"settings": settings.model_dump(), "keyframes": list(log.keyframes), "targets": log.targets.tolist()}
     ego_views, target_views = len(log.keyframes) if log.has_ego else 0, len(log.targets)
+    if not ego_views + target_views:
+        raise InputError(f"Log {log.name!r} has neither an ego nor targets to look from. Leave it out.")
     note = f"{ego_views + target_views} scenes"
-    if log_path.is_file() and scenes_path.is_file() and _header(scenes_path) == header:
+    if log_path.is_file() and scenes_path.is_file() and _about(scenes_path) == about and _header(log_path):
         note += ", already there"
     else:
         packed = _packed(views_of(log, config))
         write_log(log, log_path)
-        write_atomically(scenes_path, save(packed, header))
+        write_atomically(scenes_path, save(packed, {HEADER: json.dumps(about)}))
     shard = Shard(
         name=log.name,
         location=log.location,
@@ -64,23 +67,49 @@ def read_drive(out: Path, shard: Shard) -> Log:
     return read_log(path)
 
 
-def read_scenes(out: Path, shard: Shard, which: range) -> tuple[Scene, Future]:
-    """Some scenes of a drive stacked on B; nothing else of the file is read after its first use."""
-    file = _opened(_scenes_path(out, shard.name), shard.scenes_sha256)
-    flat = {key: _part(file.get_slice(key), which, key) for key in file.keys()}  # noqa: SIM118
-    flat["scene.raster"] = torch.stack([flat.pop(LAYER + name) for name in RASTER_LAYERS], dim=1)
+def read_scenes(parts: Sequence[tuple[Path, Shard, range]]) -> tuple[Scene, Future]:
+    """Some scenes of some drives, each by its cache folder, stacked on B.
+
+    Rows are copied from the mapped files as they are stored and unpacked once for all; after its first use nothing else of
+    a file is read.
+    """
+    files = [(_opened(_scenes_path(out, shard.name), shard.scenes_sha256), which) for out, shard, which in parts]
+    size = sum(len(which) for _, which in files)
+    packed = {key: _rows([(file[key], which) for file, which in files], size) for key in files[0][0] if LAYER not in key}
+    height, width = files[0][0][EDGE].shape[1:]
+    raster = torch.empty(size, len(RASTER_LAYERS), height, width, dtype=torch.int8)
+    for i, name in enumerate(RASTER_LAYERS):
+        _rows([(file[LAYER + name], which) for file, which in files], size, raster[:, i])
+    flat = {key: _unpack(x, key) for key, x in (packed | {RASTER: raster}).items()}
     return from_tensors(Scene, flat, "scene."), from_tensors(Future, flat, "future.")
 
 
-def settings_of_drives(out: Path) -> Settings | None:
-    """The settings that the drives of an unfinished cache were written with, None where there are none."""
-    path = next(iter(sorted(out.glob("*.scenes.safetensors"))), None)
-    if path is None:
-        return None
-    try:
-        return Settings.model_validate(json.loads(_header(path)[HEADER])["settings"])
-    except (ValidationError, KeyError, json.JSONDecodeError) as error:
-        raise InputError(f"{path} was not written by this version. Pass an empty folder with --out, or delete it.") from error
+def need_settings(out: Path, needed: Settings) -> None:
+    """Raise InputError that names a drive of an unfinished cache that is damaged or was written with other settings."""
+    for path in sorted(out.glob("*.scenes.safetensors")):
+        need_same(path, _settings(path), needed)
+        _header(path.with_name(path.name.replace(".scenes.", ".log.")))
+
+
+def discard_unusable(out: Path, needed: Settings, shards: Sequence[Shard]) -> list[str]:
+    """Delete what another run left unfinished, and the drives that are damaged, foreign or not as written; their names."""
+    gone = []
+    for temporary in out.glob(".*.tmp"):
+        temporary.unlink()
+    written = {shard.name: shard for shard in shards}
+    for path in sorted(out.glob("*.scenes.safetensors")):
+        name = path.name.removesuffix(".scenes.safetensors")
+        try:
+            need_same(path, _settings(path), needed)
+            _header(_log_path(out, name))
+            if name in written:
+                _need_hash(path, written[name].scenes_sha256)
+                _need_hash(_log_path(out, name), written[name].log_sha256)
+        except (InputError, FileNotFoundError):
+            path.unlink()
+            _log_path(out, name).unlink(missing_ok=True)
+            gone.append(name)
+    return gone
 
 
 def need_sizes(out: Path, shard: Shard) -> None:
@@ -95,19 +124,22 @@ def _packed(views: Iterable[tuple[Scene, Future]]) -> dict[str, Tensor]:
     for scene, future in views:
         scene.check()
         flat = tensors(scene, "scene.") | tensors(future, "future.")
-        flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop("scene.raster").unbind(1), strict=True)}
+        flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop(RASTER).unbind(1), strict=True)}
         for name, x in flat.items():
             rows.setdefault(name, []).append(_pack(x, name))
     stacked = {name: torch.cat(parts) for name, parts in rows.items()}
     return {name: x[:1].clone() if bool((x == x[:1]).all()) else x for name, x in stacked.items()}
 
 
-def _part(stored: Any, which: range, name: str) -> Tensor:
-    """Rows of a stored tensor, unpacked, the one row of a tensor that is stored once as often as needed."""
-    if stored.get_shape()[0] == 1:
-        x = _unpack(stored[:1], name)
-        return x.expand(len(which), *x.shape[1:])
-    return _unpack(stored[which.start : which.stop], name)
+def _rows(stored: Sequence[tuple[Tensor, range]], size: int, rows: Tensor | None = None) -> Tensor:
+    """Rows (size, ...) of stored tensors one after the other, of what is stored once as often as needed."""
+    first = stored[0][0]
+    rows = first.new_empty((size, *first.shape[1:])) if rows is None else rows
+    start = 0
+    for x, which in stored:
+        rows[start : start + len(which)] = x if len(x) == 1 else x[which.start : which.stop]
+        start += len(which)
+    return rows
 
 
 def _pack(x: Tensor, name: str) -> Tensor:
@@ -123,41 +155,60 @@ def _pack(x: Tensor, name: str) -> Tensor:
 
 def _unpack(x: Tensor, name: str) -> Tensor:
     if x.dtype == torch.int8:
-        return x.float() * (EDGE_CLIP_M / STEPS) if name == EDGE else x.float() / STEPS
-    return x.long() if x.dtype == torch.int16 else x.clone()
+        return x.float().mul_(EDGE_CLIP_M / STEPS) if name == EDGE else x.float().div_(STEPS)
+    return x.long() if x.dtype == torch.int16 else x
 
 
 @lru_cache(maxsize=4096)
-def _opened(path: Path, sha256: str) -> Any:
-    """A shard's file, mapped into memory; hashed once per process."""
+def _opened(path: Path, sha256: str) -> dict[str, Tensor]:
+    """The tensors of a shard's file, mapped into memory; hashed once per process."""
     _need_hash(path, sha256)
-    return safe_open(path, framework="pt")
+    with safe_open(path, framework="pt") as file:
+        return {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def _about(path: Path) -> Any:
+    """What a drive's scenes say of themselves."""
+    try:
+        return json.loads(_header(path)[HEADER])
+    except (KeyError, json.JSONDecodeError) as error:
+        raise InputError(f"{path} was not written by this version. {REBUILD}") from error
+
+
+def _settings(path: Path) -> Settings:
+    try:
+        return Settings.model_validate(_about(path)["settings"])
+    except (ValidationError, KeyError, TypeError) as error:
+        raise InputError(f"{path} was not written by this version. {REBUILD}") from error
 
 
 def _header(path: Path) -> dict[str, str]:
+    """The header of a file of the length that it states."""
+    if not path.is_file():
+        return {}
     try:
         with safe_open(path, framework="pt") as file:
             return file.metadata() or {}
-    except SafetensorError as error:
-        raise InputError(f"{path} is damaged ({error}). Delete it and run `drive-wm prepare` again.") from error
+    except (SafetensorError, OSError) as error:
+        raise _damaged(path, str(error)) from error
 
 
 def _need_size(path: Path, size: int) -> None:
     if not path.is_file():
-        raise FileNotFoundError(f"{path} is missing. Delete manifest.json beside it and run `drive-wm prepare` again.")
+        raise FileNotFoundError(f"{path} is missing. {REBUILD}")
     if path.stat().st_size != size:
         raise _damaged(path, f"{path.stat().st_size} bytes, {size} were written")
 
 
 def _need_hash(path: Path, sha256: str) -> None:
+    if not path.is_file():
+        raise FileNotFoundError(f"{path} is missing. {REBUILD}")
     if _sha256(path) != sha256:
         raise _damaged(path, "its SHA-256 differs from the manifest's")
 
 
 def _damaged(path: Path, reason: str) -> InputError:
-    return InputError(
-        f"{path} is damaged ({reason}). Delete it and manifest.json beside it, then run `drive-wm prepare` again."
-    )
+    return InputError(f"{path} is damaged ({reason}). {REBUILD}")
 
 
 def _sha256(path: Path) -> str:

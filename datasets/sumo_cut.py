@@ -5,37 +5,43 @@ from dataclasses import replace
 import numpy as np
 import shapely
 from shapely import ops
+from shapely.geometry.base import BaseGeometry
 
 from drive_wm.datasets.sumo_map import crop, mirror
 from drive_wm.datasets.sumo_runs import BEYOND_M, KEYFRAME_STEPS, KEYFRAMES, WINDOW_STEPS, Run, Window
-from drive_wm.datasets.sumo_simulation import STEP_S
+from drive_wm.datasets.sumo_simulation import STEP_S, Trace
 from drive_wm.datasets.sumo_tracks import EGO_CENTRE_M, wheeled
 from drive_wm.datasets.sumo_traffic import CATEGORIES, EGO_SIZE_M
 from drive_wm.datasets.sumo_visibility import visibility_of
 from drive_wm.log import Bools, Floats, Ints, Log
 
 SEEN_M, MAP_M = 100.0, 120.0
+HAPPENS = {
+    "cut_in": "a car cuts in", "hard_brake": "the car ahead brakes hard", "stopped_vehicle": "the car ahead stops in its lane",
+    "red_light_runner": "a car runs a red light", "jaywalker": "a pedestrian steps into the road",
+}  # fmt: skip
 LIDAR_AHEAD_M = 0.943713  # LIDAR_TOP of nuScenes looks to the right: x right, y forward
 
 
-def cut(run: Run, window: Window, name: str) -> Log:
-    """The Log of one ego over 20 s."""
-    steps = window.first_step + KEYFRAME_STEPS * np.arange(KEYFRAMES)
+def cut(run: Run, window: Window, name: str, others: dict[str, Trace] | None = None, along: BaseGeometry | None = None) -> Log:
+    """The Log of one ego over 20 s: with these others, and the map along this way; by default those near this ego."""
+    steps = _steps(window)
     ego = run.traces[window.ego]
     ego_pose = wheeled(ego)[steps - ego.first_step]
-    ids, poses, valid = _neighbours(run, window.ego, steps, ego_pose)
-    kinds = [CATEGORIES[run.traces[id].type.rstrip("0123456789")] for id in ids]
-    sizes_m = np.array([run.traces[id].size_m for id in ids]).reshape(-1, 1, 2)
+    others = near(run, window) if others is None else others
+    poses, valid = _tracks(run, list(others), steps)
+    kinds = [CATEGORIES[trace.type.rstrip("0123456789")] for trace in others.values()]
+    sizes_m = np.array([trace.size_m for trace in others.values()]).reshape(-1, 1, 2)
     log = Log(
         name=name, source="sumo", location=f"sumo-{run.net.kind.replace(' ', '-')}",
         description=_describe(run, window, ego_pose), keyframes=tuple(f"{name}-{i:02d}" for i in range(KEYFRAMES)),
-        agents=tuple(ids), categories=tuple(category for category, _ in kinds), time_s=steps * STEP_S,
+        agents=tuple(others), categories=tuple(category for category, _ in kinds), time_s=steps * STEP_S,
         ego_pose=ego_pose, ego_size_m=np.array(EGO_SIZE_M), ego_centre_m=EGO_CENTRE_M,
         ego_from_lidar=np.array([LIDAR_AHEAD_M, 0.0, -np.pi / 2]),
         position_m=poses[..., :2], yaw_rad=poses[..., 2], size_m=sizes_m * valid[:, :, None],
         kind=np.array([kind for _, kind in kinds], np.int64), points=np.full(valid.shape, -1, np.int64),
         visibility=np.zeros(valid.shape, np.int64), valid=valid,
-        map=crop(run.roads.map, shapely.LineString(ego_pose[:, :2]).buffer(MAP_M)),
+        map=crop(run.roads.map, (shapely.LineString(ego_pose[:, :2]) if along is None else along).buffer(MAP_M)),
         route=_route(run, window), targets=np.zeros((0, 2), np.int64),
         has_ego=True, has_all_traffic=True,
     )  # fmt: skip
@@ -43,22 +49,29 @@ def cut(run: Run, window: Window, name: str) -> Log:
     return mirrored(log) if run.left_hand else log
 
 
-def _neighbours(run: Run, ego: str, steps: Ints, ego_pose: Floats) -> tuple[list[str], Floats, Bools]:
-    """Who comes near: names, box poses (A, S, 3) and presence (A, S)."""
-    ids: list[str] = []
-    poses: list[Floats] = []
-    valid: list[Bools] = []
-    for id, trace in run.traces.items():
-        own = steps - trace.first_step
-        present = (own >= 0) & (own < len(trace.front))
-        if id == ego or not present.any():
-            continue
-        boxes = run.boxes[id][np.where(present, own, 0)] * present[:, None]
-        if (present & (np.linalg.norm(boxes[:, :2] - ego_pose[:, :2], axis=1) < SEEN_M)).any():
-            ids.append(id)
-            poses.append(boxes)
-            valid.append(present)
-    return ids, np.array(poses).reshape(-1, len(steps), 3), np.array(valid, bool).reshape(-1, len(steps))
+def near(run: Run, window: Window) -> dict[str, Trace]:
+    """Who comes near the ego within the window."""
+    steps = _steps(window)
+    ids = [id for id in run.traces if id != window.ego]
+    poses, valid = _tracks(run, ids, steps)
+    apart_m = np.linalg.norm(poses[..., :2] - run.boxes[window.ego][steps - run.traces[window.ego].first_step, :2], axis=-1)
+    close = (valid & (apart_m < SEEN_M)).any(axis=1)
+    return {id: run.traces[id] for id, is_close in zip(ids, close, strict=True) if is_close}
+
+
+def _steps(window: Window) -> Ints:
+    return window.first_step + KEYFRAME_STEPS * np.arange(KEYFRAMES)
+
+
+def _tracks(run: Run, ids: list[str], steps: Ints) -> tuple[Floats, Bools]:
+    """Box poses (A, S, 3), 0 where absent, and presence (A, S)."""
+    poses, valid = np.zeros((len(ids), len(steps), 3)), np.zeros((len(ids), len(steps)), bool)
+    for row, id in enumerate(ids):
+        if id in run.traces:
+            own = steps - run.traces[id].first_step
+            valid[row] = (own >= 0) & (own < len(run.boxes[id]))
+            poses[row, valid[row]] = run.boxes[id][own[valid[row]]]
+    return poses, valid
 
 
 def _route(run: Run, window: Window) -> shapely.LineString:
@@ -95,9 +108,7 @@ def _blend(entry_m: Floats, exit_m: Floats) -> Floats:
 def _describe(run: Run, window: Window, ego_pose: Floats) -> str:
     turned = float(np.unwrap(ego_pose[:, 2])[-1] - ego_pose[0, 2]) * (-1 if run.left_hand else 1)
     way = "turns left" if turned > 0.8 else "turns right" if turned < -0.8 else "drives on"
-    event = (
-        {"cut_in": "; a car cuts in", "hard_brake": "; the car ahead brakes hard"}[window.event.kind] if window.event else ""
-    )
+    event = f"; {HAPPENS[window.event.kind]}" if window.event else ""
     return f"{run.net.kind}: the ego {way}{event}"
 
 

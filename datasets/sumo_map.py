@@ -41,9 +41,10 @@ def read_roads(path: Path) -> Roads:
     """Read a .net.xml file."""
     root = ElementTree.parse(path).getroot()
     lanes = [lane for edge in root.iter("edge") for lane in _lanes_of(edge)]
-    lanes_map, links = [lane for lane in lanes if lane.user == "car"], _links(root)
+    # Where a straight road goes on as another, the way across their joint has no length.
+    lanes_map = [lane for lane in lanes if lane.user == "car" and np.ptp(lane.shape_m, axis=0).any()]
     number = {lane.id: i for i, lane in enumerate(lanes_map)}
-    successors = [(number[a], number[b]) for a, b in links if a in number and b in number]
+    successors = [(number[a], number[b]) for a, b in _links(root, set(number)) if a in number and b in number]
     pieces, follows, left, right, in_junction = build_lanes(
         [lane.shape_m for lane in lanes_map], successors, [lane.function == "internal" for lane in lanes_map]
     )
@@ -113,12 +114,13 @@ def _points(text: str) -> Floats:
     return np.array([[float(v) for v in point.split(",")[:2]] for point in text.split()])
 
 
-def _links(root: ElementTree.Element) -> list[tuple[str, str]]:
-    """Pairs of lane ids, from and to; a way across a junction goes by the lane inside it."""
+def _links(root: ElementTree.Element, known: set[str]) -> list[tuple[str, str]]:
+    """Pairs of lane ids, from and to; a way across a junction goes by the lane inside it where that is known."""
     pairs: dict[tuple[str, str], None] = {}  # a set would come in another order in every process
     for c in root.iter("connection"):
         ends = f"{c.get('from')}_{c.get('fromLane')}", f"{c.get('to')}_{c.get('toLane')}"
-        pairs[ends[0], c.get("via") or ends[1]] = None
+        via = c.get("via")
+        pairs[ends[0], via if via in known else ends[1]] = None
     return list(pairs)
 
 

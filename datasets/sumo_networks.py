@@ -1,4 +1,4 @@
-"""Six kinds of road network, drawn at random."""
+"""Seven kinds of road network, drawn at random."""
 
 import math
 from collections.abc import Callable
@@ -126,9 +126,17 @@ def _roundabout_arm(net: Network, rng: np.random.Generator, i: int, angle_rad: f
 
 
 def curve(rng: np.random.Generator) -> Network:
-    net = Network("curve")
     lanes, speed_mps = int(rng.integers(1, 3)), float(rng.uniform(8.3, 14.5))
-    tightest_per_m = min(0.028, MAX_LATERAL_ACCEL_MPS2 / speed_mps**2)
+    return _open_road("curve", rng, lanes, speed_mps, min(0.028, MAX_LATERAL_ACCEL_MPS2 / speed_mps**2))
+
+
+def straight(rng: np.random.Generator) -> Network:
+    return _open_road("straight", rng, int(rng.integers(1, 4)), float(rng.uniform(11.1, 18.0)), 0.0)
+
+
+def _open_road(kind: str, rng: np.random.Generator, lanes: int, speed_mps: float, tightest_per_m: float) -> Network:
+    """Four lengths of a street with crossings between some of them, each with its own bend."""
+    net = Network(kind)
     bike_lane = bool(rng.uniform() < 0.4)
     at_m, ahead_rad = np.zeros(2), 0.0
     net.node("start", at_m, radius_m=1.5)
@@ -201,5 +209,5 @@ def arterial(rng: np.random.Generator) -> Network:
 
 
 NETWORKS: tuple[Callable[[np.random.Generator], Network], ...] = (
-    signal_junction, roundabout, merge, curve, priority_junction, arterial,
+    signal_junction, roundabout, merge, curve, priority_junction, arterial, straight,
 )  # fmt: skip

@@ -1,6 +1,7 @@
 """One simulation ready to be cut into Logs, and the choice of who is the ego and when."""
 
 import tempfile
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +10,8 @@ import numpy as np
 from drive_wm.datasets.sumo_events import EVENTS, Event, Stage
 from drive_wm.datasets.sumo_map import Roads, read_roads
 from drive_wm.datasets.sumo_plain import Network, compile_network
-from drive_wm.datasets.sumo_simulation import STEP_S, Trace, simulate
+from drive_wm.datasets.sumo_proof import happened
+from drive_wm.datasets.sumo_simulation import STEP_S, Act, Trace, simulate
 from drive_wm.datasets.sumo_tracks import LOOK_STEPS, overlaps, poses_of
 from drive_wm.datasets.sumo_traffic import EGO_TYPE, write_traffic
 from drive_wm.log import Floats, Ints
@@ -33,34 +35,58 @@ class Run:
     traces: dict[str, Trace]
     boxes: dict[str, Floats]  # (N, 3) box poses at 10 Hz, from the trace's first step on
     events: tuple[Event, ...]
-    struck: dict[str, Ints]  # per ego, the steps at which SUMO lets it and another vehicle overlap
+    struck: dict[str, Ints]  # per ego and actor on wheels, the steps at which SUMO lets it and another vehicle overlap
     left_hand: bool
+    left_out: frozenset[str]  # walkers whom a wheel ran over
+
+
+@dataclass(frozen=True)
+class Setting:
+    """A compiled network and its traffic, ready to be simulated, any number of times the same."""
+
+    net: Network
+    network: Path
+    traffic: Path
+    seed: int
+    left_hand: bool
+    chance: bool  # whether drivers and walkers also act by chance
+
+
+def set_up(net: Network, rng: np.random.Generator, folder: Path, chance: bool = True) -> Setting:
+    """Compile a network into `folder` and draw its traffic."""
+    left_hand = bool(rng.uniform() < LEFT_HAND_SHARE)
+    network = compile_network(net, rng, folder)
+    write_traffic(net, rng, RUN_S - 20.0, folder / "traffic.rou.xml", chance)
+    return Setting(net, network, folder / "traffic.rou.xml", int(rng.integers(2**31)), left_hand, chance)
 
 
 def run_sumo(net: Network, rng: np.random.Generator, events: tuple[str, ...] = EVENTS) -> Run:
-    """Compile a network, fill it with traffic, simulate it.
+    """Compile a network, fill it with traffic, simulate it with events."""
+    with tempfile.TemporaryDirectory() as name:
+        setting = set_up(net, rng, Path(name))
+        stage = Stage(rng, events, QUIET_START_S, RUN_S - 15.0)
+        return run_setting(setting, stage.act, stage.events)
+
+
+def run_setting(setting: Setting, act: Act, events: Sequence[Event] = ()) -> Run:
+    """Simulate once; `events` is read afterwards, when `act` has filled it.
 
     SUMO lets a wheel cut the corner where people wait, and people pass through a queue; such walkers are left out.
     """
-    left_hand = bool(rng.uniform() < LEFT_HAND_SHARE)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        compiled = compile_network(net, rng, folder)
-        write_traffic(net, rng, RUN_S - 20.0, folder / "traffic.rou.xml")
-        stage = Stage(rng, events, QUIET_START_S, RUN_S - 15.0)
-        traces = simulate(compiled, folder / "traffic.rou.xml", int(rng.integers(2**31)), RUN_S, stage)
-        roads = read_roads(compiled)
+    traces = simulate(setting.network, setting.traffic, setting.seed, RUN_S, act, setting.chance)
     boxes = {id: poses_of(trace) for id, trace in traces.items()}
     walkers = [id for id, trace in traces.items() if trace.type.startswith("walker")]
     wheels = [id for id in traces if id not in set(walkers)]
     hit = overlaps(traces, boxes, walkers, wheels).any(axis=(1, 2))
-    for id, is_hit in zip(walkers, hit, strict=True):
-        if is_hit:
-            del traces[id], boxes[id]
-    egos = [id for id in wheels if traces[id].type.startswith(EGO_TYPE)]
-    struck = overlaps(traces, boxes, egos, wheels).any(axis=1)
-    clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(egos, struck, strict=True)}
-    return Run(net, roads, traces, boxes, tuple(stage.events), clashes, left_hand)
+    left_out = frozenset(id for id, is_hit in zip(walkers, hit, strict=True) if is_hit)
+    for id in left_out:
+        del traces[id], boxes[id]
+    actors = {event.actor for event in events}
+    watched = [id for id in wheels if traces[id].type.startswith(EGO_TYPE) or id in actors]
+    struck = overlaps(traces, boxes, watched, wheels).any(axis=1)
+    clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(watched, struck, strict=True)}
+    roads = read_roads(setting.network)
+    return Run(setting.net, roads, traces, boxes, tuple(events), clashes, setting.left_hand, left_out)
 
 
 @dataclass(frozen=True)
@@ -76,16 +102,19 @@ def choose_windows(run: Run, rng: np.random.Generator) -> list[Window]:
     """Up to LOGS_PER_RUN windows, one per ego, those with an event first."""
     windows: dict[str, Window] = {}
     for event in run.events:
+        if not happened(event, run.traces):
+            continue
         before_s = float(rng.uniform(4.0, 9.0))
         first, last = feasible_steps(run, event.subject)
         at = min(max(round((event.time_s - before_s) / STEP_S), first), last)
         if first <= last and 3.0 <= event.time_s - at * STEP_S <= 13.0:
             windows.setdefault(event.subject, Window(event.subject, at, event))
-    for ego in rng.permutation(sorted(run.struck)).tolist():
+    egos = [id for id in sorted(run.struck) if run.traces[id].type.startswith(EGO_TYPE)]
+    for ego in rng.permutation(egos).tolist():
         first, last = feasible_steps(run, ego)
         if first <= last:
             windows.setdefault(ego, Window(ego, int(rng.integers(first, last + 1))))
-    return [window for window in windows.values() if _is_worth_it(run, window)][:LOGS_PER_RUN]
+    return [window for window in windows.values() if is_worth_it(run, window)][:LOGS_PER_RUN]
 
 
 def feasible_steps(run: Run, ego: str) -> tuple[int, int]:
@@ -97,9 +126,13 @@ def feasible_steps(run: Run, ego: str) -> tuple[int, int]:
     return run.traces[ego].first_step + first, run.traces[ego].first_step + last
 
 
-def _is_worth_it(run: Run, window: Window) -> bool:
-    """Whether the ego moves and touches nobody."""
+def is_worth_it(run: Run, window: Window) -> bool:
+    """Whether the ego moves, and neither it nor who acts before it touches anybody."""
     steps = window.first_step, window.first_step + WINDOW_STEPS
-    clash = (run.struck[window.ego] >= steps[0]) & (run.struck[window.ego] <= steps[1])
+    watched = [window.ego, window.event.actor] if window.event else [window.ego]
+    for id in watched:
+        clash = run.struck.get(id, np.zeros(0, np.int64))
+        if ((clash >= steps[0]) & (clash <= steps[1])).any():
+            return False
     own = run.boxes[window.ego][steps[0] - run.traces[window.ego].first_step :][: WINDOW_STEPS + 1, :2]
-    return not clash.any() and float(np.linalg.norm(np.diff(own, axis=0), axis=1).sum()) > LEAST_DRIVEN_M
+    return float(np.linalg.norm(np.diff(own, axis=0), axis=1).sum()) > LEAST_DRIVEN_M

@@ -2,17 +2,17 @@
 
 import contextlib
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from drive_wm.datasets.sumo_events import Stage
 from drive_wm.datasets.sumo_install import find_program, sumo_module
 
 STEP_S = 0.1
 LEAP_M = 3.0
+Act = Callable[[ModuleType, float], None]  # meddles in running traffic, told SUMO and the time in seconds
 
 
 @dataclass
@@ -37,12 +37,16 @@ def _running(arguments: list[str]) -> Iterator[ModuleType]:
         libsumo.close()
 
 
-def simulate(network: Path, traffic: Path, seed: int, until_s: float, stage: Stage) -> dict[str, Trace]:
-    """Run from 0 to `until_s` seconds and return everyone's trace; `stage` may meddle after every step."""
+def simulate(network: Path, traffic: Path, seed: int, until_s: float, act: Act, chance: bool = True) -> dict[str, Trace]:
+    """Run from 0 to `until_s` seconds and return everyone's trace; `act` may meddle after every step.
+
+    Without `chance` nobody on foot dawdles; what wheels do by chance is the traffic file's matter.
+    """
     options = {
         "net-file": network, "route-files": traffic, "seed": seed, "step-length": STEP_S, "step-method.ballistic": "true",
         "lateral-resolution": 0.8, "time-to-teleport": -1, "collision.action": "none", "intermodal-collision.action": "none",
-        "pedestrian.timegap-crossing": 1.5, "ignore-route-errors": "true", "xml-validation": "never",
+        "pedestrian.timegap-crossing": 1.5, "pedestrian.striping.dawdling": 0.2 if chance else 0.0,
+        "ignore-route-errors": "true", "xml-validation": "never",
         "no-step-log": "true", "no-warnings": "true",
     }  # fmt: skip
     arguments = [word for name, value in options.items() for word in (f"--{name}", str(value))]
@@ -56,7 +60,7 @@ def simulate(network: Path, traffic: Path, seed: int, until_s: float, stage: Sta
                 *sumo.person.getAllSubscriptionResults().items(),
             ]:
                 _record(sumo.constants, step, traces[id], seen)
-            stage.act(sumo, step * STEP_S)
+            act(sumo, step * STEP_S)
     return traces
 
 

@@ -22,11 +22,11 @@ CATEGORIES = {  # the first letters of a type: nuScenes category, kind
 }
 
 
-def write_traffic(net: Network, rng: np.random.Generator, until_s: float, path: Path) -> None:
-    """Write the departures of the first `until_s` seconds as a SUMO route file."""
+def write_traffic(net: Network, rng: np.random.Generator, until_s: float, path: Path, chance: bool = True) -> None:
+    """Write the departures of the first `until_s` seconds as a SUMO route file; without `chance` no driver wavers."""
     root = ElementTree.Element("routes")
     for attributes in _types(rng):
-        ElementTree.SubElement(root, "vType", attributes)
+        ElementTree.SubElement(root, "vType", attributes if chance else attributes | _unwavering(attributes))
     departures = _vehicles(net, rng, until_s) + _walkers(net, rng, until_s)
     for _, element in sorted(departures, key=lambda departure: departure[0]):
         root.append(element)
@@ -46,7 +46,9 @@ def _types(rng: np.random.Generator) -> list[dict[str, str]]:
         types.append({"id": f"bike{i}", "vClass": "bicycle"} | size | pace)
     for i in range(WALKER_TYPES):
         size = {"length": f"{rng.uniform(0.45, 0.75):.2f}", "width": f"{rng.uniform(0.5, 0.7):.2f}"}
-        types.append({"id": f"walker{i}", "vClass": "pedestrian", "maxSpeed": f"{rng.uniform(0.9, 1.8):.2f}"} | size)
+        # Every other one steps out where the cars can still brake; the rest wait for a gap.
+        walk = {"maxSpeed": f"{rng.uniform(0.9, 1.8):.2f}", "impatience": str(i % 2)}
+        types.append({"id": f"walker{i}", "vClass": "pedestrian"} | walk | size)
     return types
 
 
@@ -65,6 +67,14 @@ def _driver(
     speed = f"normc({rng.uniform(0.85, 1.1):.2f},0.06,0.7,1.25)"
     words = {"id": id, "vClass": vehicle_class, "carFollowModel": model, "speedFactor": speed}
     return words | {k: f"{v:.3f}" for k, v in numbers.items()}
+
+
+def _unwavering(attributes: dict[str, str]) -> dict[str, str]:
+    """What to change of a vType so that it draws no random numbers while it drives."""
+    if attributes["vClass"] == "pedestrian":
+        return {}
+    model = attributes.get("carFollowModel", "Krauss")
+    return {"carFollowModel": "IDM" if model == "EIDM" else model, "sigma": "0"}
 
 
 def _vehicles(net: Network, rng: np.random.Generator, until_s: float) -> list[Departure]:
@@ -113,7 +123,7 @@ def _walkers(net: Network, rng: np.random.Generator, until_s: float) -> list[Dep
     """Walks over every crossing there is, alone and in groups, and along the sidewalks."""
     walks: list[Departure] = []
     for node, roads in net.crossings:
-        for _ in range(int(rng.poisson(until_s / (22.0 if JAYWALK in node else 14.0)))):
+        for _ in range(int(rng.poisson(until_s / (11.0 if JAYWALK in node else 14.0)))):
             start, end = roads if rng.uniform() < 0.5 else roads[::-1]
             group = int(rng.integers(2, 5)) if rng.uniform() < 0.25 else 1
             depart_s, away_m = rng.uniform(0.0, until_s), rng.uniform(2.0, 14.0)

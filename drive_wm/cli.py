@@ -16,7 +16,7 @@ from rich.table import Table
 
 from drive_wm.cli_bench import bench
 from drive_wm.cli_evaluate import evaluate
-from drive_wm.cli_options import Caches, Json, Root, Version, Weights
+from drive_wm.cli_options import Caches, Engine, Json, Root, Version, Weights
 from drive_wm.cli_synth import synth
 from drive_wm.screen import Commands, interruptible, progress, screen, show
 
@@ -77,14 +77,15 @@ def doctor(root: Root = None, version: Version = "v1.0-trainval") -> None:
 @app.command()
 def prepare(
     out: Annotated[Path, typer.Option(help="Folder to write; running again goes on where it stopped.")],
-    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, or sumo for traffic simulated here.")] = "nuscenes",
+    data: Annotated[str, typer.Option(help="nuscenes, nuscenes_pred, logs, or sumo for traffic simulated here.")] = "nuscenes",
     root: Root = None,
     version: Version = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="nuscenes and nuscenes_pred: the split's name.")] = "train",
     scenes: Annotated[int, typer.Option(min=1, help="sumo: how many drives to simulate.")] = 100,
     seed: Annotated[int, typer.Option(help="sumo: the same seed gives the same drives.")] = 0,
-    engine: Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")] = "local",
+    engine: Engine = "local",
     workers: Annotated[int, typer.Option(min=1, help="Processes of this machine that share the work.")] = 1,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Make anew what is damaged or of something else.")] = False,
 ) -> None:
     """Read a data source once and write a cache, from which everything else reads."""
     from drive_wm.datasets.prepare import Request, prepare
@@ -92,7 +93,7 @@ def prepare(
 
     request = Request(root, version, split, scenes, seed)
     with interruptible("Run the same command again: finished drives are kept."), progress(f"Preparing {out}") as report:
-        manifest = prepare(data, request, out, SceneConfig(), report, engine, workers)
+        manifest = prepare(data, request, out, SceneConfig(), report, engine, workers, rebuild)
     screen.print(f"{out}: {len(manifest.shards)} drives, {manifest.samples} scenes.", highlight=False)
     for defect, count in manifest.defects.items():
         screen.print(f"{count:7,} {defect}", highlight=False)
@@ -167,6 +168,24 @@ def inspect(
     from drive_wm.benchmarks.inspection import inspect
 
     screen.print(f"{inspect(rows, sample, protocol, out)}", highlight=False)
+
+
+@app.command()
+def report(
+    results: Annotated[list[Path], typer.Argument(metavar="J...", help="Result files, as commands write them with --json.")],
+    out: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+    rows: Annotated[
+        list[Path] | None, typer.Option(help="Rows of `evaluate planning --rows`, for pictures of the worst; repeatable.")
+    ] = None,
+    title: Annotated[str, typer.Option(help="Title of the page.")] = "drive_wm: results",
+    worst: Annotated[int, typer.Option(min=1, help="How many samples to draw of each rows file.")] = 20,
+) -> None:
+    """Result files as one HTML page: tables beside published figures, slices, the worst samples, what was not measurable."""
+    from drive_wm.benchmarks.results_report import report
+
+    with progress("Report") as bar:
+        page = report(results, out, rows or [], title, worst, bar)
+    screen.print(f"Open {page} in a browser.", highlight=False)
 
 
 @app.command()

@@ -4,13 +4,15 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from rich.markup import escape
 
-from drive_wm.cli_options import Json
-from drive_wm.screen import progress, show
+from drive_wm.cli_options import Json, Root, Version
+from drive_wm.screen import progress, screen, show
 
 bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 
 TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
+DATA = {"reader": "", "n": ",", "samples_per_second": ".1f", "load_seconds": ".1f", "peak_mib": ",.0f", "ratio": ".1f"}
 METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
 
 
@@ -46,3 +48,28 @@ def bench_metrics(json: Json = None) -> None:
     show("Metrics", rows, METRICS)
     if json:
         write_results(json, rows, seed=SEED)
+
+
+@bench.command("data")
+def bench_data(
+    root: Root = None,
+    version: Version = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="The split's name.")] = "val",
+    samples: Annotated[int, typer.Option(min=1, help="How many each reader reads; drive_wm whole drives.")] = 500,
+    peer_python: Annotated[
+        Path | None, typer.Option(help="A Python that has trajdata; by default one is made below build/.")
+    ] = None,
+    json: Json = None,
+) -> None:
+    """Samples a second and peak memory: drive_wm, trajdata and the devkit on the same dataroot, one core each."""
+    from drive_wm.benchmarks.data_bench import bench_readers
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Readers") as bar:
+        rows = bench_readers(root, version, split, samples, peer_python, bar)
+    show("nuScenes, read by one process on one core", [row for row in rows if "n" in row], DATA)
+    for row in rows:
+        if "absent" in row:
+            screen.print(f"{row['reader']}: absent, {escape(row['absent'])}", highlight=False)
+    if json:
+        write_results(json, rows, seed=None)

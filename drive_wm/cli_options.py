@@ -10,3 +10,4 @@ Version = Annotated[str, typer.Option(help="Folder of the nuScenes tables below 
 Caches = Annotated[list[Path], typer.Option("--cache", help="Folder that `drive-wm prepare` wrote; repeat to join several.")]
 Weights = Annotated[str, typer.Option(help="A checkpoint's path, or `synthetic` for the shipped weights.")]
 Json = Annotated[Path | None, typer.Option("--json", help="Write every row to this file.")]
+Engine = Annotated[str, typer.Option(help="local, or ray to spread drives over a cluster.")]

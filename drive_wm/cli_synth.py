@@ -1,4 +1,4 @@
-"""`drive-wm synth`: traffic made here, as a nuScenes dataroot."""
+"""`drive-wm synth`: traffic made here, as a nuScenes dataroot or as counterfactual drives."""
 
 from pathlib import Path
 from typing import Annotated
@@ -14,18 +14,25 @@ def synth(
     out: Annotated[Path, typer.Option(help="Folder to write; a finished one stays as it is.")],
     scenes: Annotated[int, typer.Option(min=1, help="How many scenes of 20 s.")] = 50,
     seed: Annotated[int, typer.Option(help="The same seed gives the same bytes.")] = 0,
+    counterfactual: Annotated[
+        bool, typer.Option("--counterfactual", help="Each scene again and again, with an ego that does something else.")
+    ] = False,
 ) -> None:
     """Simulate traffic with SUMO and write it as a nuScenes dataroot, maps included, that nuscenes-devkit opens."""
-    from drive_wm.datasets.nuscenes_synth import synthesize
-
     with interruptible("Nothing was written; run the same command again."), progress(f"Writing {out}") as report:
-        summary = synthesize(out, scenes, seed, report)
-    table = Table(
-        "", "what", "scenes", title=f"{out}: {summary.rows['sample']} samples of {scenes} scenes", title_justify="left"
-    )
-    for heading, counts in (("network", summary.networks), ("rare event", summary.events)):
+        if counterfactual:
+            from drive_wm.datasets.synth_branches import synthesize_branches
+
+            summary = synthesize_branches(out, scenes, seed, report)
+        else:
+            from drive_wm.datasets.nuscenes_synth import synthesize
+
+            summary = synthesize(out, scenes, seed, report)
+    table = Table("", "what", "scenes", title=f"{out}: {scenes} scenes of 20 s", title_justify="left")
+    headings = ("network", summary.networks), ("ego" if counterfactual else "rare event", summary.events)
+    for heading, counts in headings:
         for name, number in sorted(counts.items()):
-            table.add_row(heading, escape(name.replace("_", " ")), str(number))
+            table.add_row(heading, escape(name.replace("_", " ").replace("-", " ")), str(number))
     screen.print(table)
-    command = f"drive-wm prepare --root {escape(str(out))} --version {summary.version} --split synth --out CACHE"
-    screen.print(f"Next: {command}", highlight=False, soft_wrap=True)
+    source = f"--data logs --root {out}" if counterfactual else f"--root {out} --split synth"
+    screen.print(f"Next: drive-wm prepare {escape(source)} --out CACHE", highlight=False, soft_wrap=True)

@@ -74,6 +74,9 @@ class Log:
     targets: Ints  # (N, 2) agent, step: the instants whose six seconds a forecast challenge asks for; empty: it names none
     has_ego: bool  # False: no ego was recorded, and its poses are 0
     has_all_traffic: bool  # False: only part of the traffic was recorded, absence is not emptiness
+    branch_of: str = ""  # name of the Log that this one equals up to branch_step; its own where the ego just goes on
+    branch_step: int = 0  # after this keyframe the ego does something else
+    branch_action: str = ""  # what it does: "keep", "brake", "accelerate", "change_lane"; empty: there are no branches
 
     def check(self) -> None:
         """Raise InputError that names the first field at odds with the table above."""
@@ -131,6 +134,9 @@ _TEXT = (
     "ego_centre_m",
     "has_ego",
     "has_all_traffic",
+    "branch_of",
+    "branch_step",
+    "branch_action",
 )
 
 

@@ -7,10 +7,9 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset, Sampler
 
-from drive_wm.datasets.cache import Cache
+from drive_wm.datasets.cache import Cache, read_samples
 from drive_wm.datasets.manifest import Shard, Views
 from drive_wm.scene import Future, Scene
-from drive_wm.structs import cat
 
 Batch = tuple[Scene, Future]
 
@@ -40,8 +39,11 @@ class Samples(Dataset[Batch]):
         return len(self.places)
 
     def __getitem__(self, i: int) -> Batch:
-        c, j = self.places[i]
-        return self.caches[c].sample(j)
+        return self.__getitems__([i])
+
+    def __getitems__(self, batch: Sequence[int]) -> Batch:
+        """What a DataLoader takes, where there is one, to read a batch at once."""
+        return read_samples([(self.caches[c], j) for c, j in (self.places[i] for i in batch)])
 
 
 class EpochBatches(Sampler[list[int]]):
@@ -67,8 +69,9 @@ class EpochBatches(Sampler[list[int]]):
         return sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
 
 
-def collate(batch: list[Batch]) -> Batch:
-    return cat([scene for scene, _ in batch]), cat([future for _, future in batch])
+def as_read(batch: Batch) -> Batch:
+    """Samples come stacked already."""
+    return batch
 
 
 def trimmed(scene: Scene, future: Future, agents: int) -> Batch:

@@ -62,6 +62,10 @@ class SceneBuilder:
         builder.log, builder._boxes, builder._is_view = log, _boxes(log), True
         return builder
 
+    def shown(self, step: int) -> Ints:
+        """What the scene's agents are, in its order: 0 the ego, 1 + i agent i of the log."""
+        return self._boxes.nearest(step, self.config.agents)
+
     def at(self, step: int, command: str = "none") -> tuple[Scene, Future]:
         """Scene and Future of keyframe `step`; B = 1."""
         log, config = self.log, self.config
@@ -70,7 +74,7 @@ class SceneBuilder:
         if not 0 <= step < len(log.keyframes):
             raise InputError(f"Log {log.name!r} has no step {step}; needed: 0 to {len(log.keyframes) - 1}.")
         pose = torch.from_numpy(log.ego_pose[step])
-        shown = self._boxes.nearest(step, config.agents)
+        shown = self.shown(step)
         past = self._boxes.tracks(shown, step + np.arange(1 - config.history, 1), step, pose, config.agents)
         coming = step + np.arange(1, config.future + 1)
         future = self._boxes.tracks(shown, coming, step, pose, config.agents)

@@ -8,7 +8,7 @@ import typer
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeElapsedColumn, TimeRemainingColumn
 from rich.table import Table
 from typer.core import TyperGroup
 
@@ -42,7 +42,8 @@ def interruptible(how_to_go_on: str) -> Iterator[None]:
 @contextmanager
 def progress(title: str) -> Iterator[Callable[[int, int, str], None]]:
     """A bar that report(done, of_how_many, note) moves on; it appears with the first report, so an early error stands alone."""
-    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), "{task.fields[note]}")
+    times = (TimeElapsedColumn(), "left", TimeRemainingColumn())
+    columns = ("{task.description}", BarColumn(), MofNCompleteColumn(), *times, "{task.fields[note]}")
     bar = Progress(*columns, console=complaints)
     task = bar.add_task(escape(title), total=None, note="")
 
@@ -61,7 +62,7 @@ def show(title: str, rows: Sequence[Mapping[str, Any]], columns: Mapping[str, st
     """Print these columns of the rows as one table, each in its format."""
     table = Table(title=title, title_justify="left", box=SIMPLE_HEAD, padding=0)
     for column in columns:
-        is_text = isinstance(rows[0][column], str)
+        is_text = isinstance(rows[0].get(column), str)
         table.add_column(column.replace("_", " "), justify="left" if is_text else "right", no_wrap=is_text)
     for row in rows:
         table.add_row(*(escape(_cell(row.get(column), form)) for column, form in columns.items()))

@@ -22,7 +22,7 @@ from drive_wm.losses import Losses, rollout_losses
 from drive_wm.mirror import mirrored, mirrored_future
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
-from drive_wm.samples import Batch, EpochBatches, Samples, collate, trimmed
+from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
 from drive_wm.scene import Future, Scene, SceneConfig, ego_speed_mps
 
 LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
@@ -137,7 +137,7 @@ def train(
     )
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
-    loader = partial(DataLoader[Batch], collate_fn=collate, num_workers=settings.workers)
+    loader = partial(DataLoader[Batch], collate_fn=as_read, num_workers=settings.workers)
     trainer = lightning.Trainer(
         default_root_dir=out,
         max_epochs=settings.epochs,

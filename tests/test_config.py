@@ -22,6 +22,7 @@ MISTAKES = {  # overrides, what the message must name
     "a group": (["model.dynamics=3"], "dynamics.width"),
     "below a value": (["train.epochs.more=3"], "epochs"),
     "not a number": (["train.epochs=many"], "many"),
+    "none of the views": (["train.views=nobody"], "nobody"),
     "not whole": (["model.dynamics.width=1.5"], "int"),
 }
 

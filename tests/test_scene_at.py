@@ -13,6 +13,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from drive_wm.errors import InputError
+from drive_wm.geometry import transform
 from drive_wm.lane_graph import build_lanes
 from drive_wm.log import Log, empty_map
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, ELEMENTS, SceneConfig, ego_speed_mps
@@ -291,3 +292,13 @@ def test_types_are_what_the_contract_says(crossroads_log: Log):
 def test_bad_input_says_what_is_needed(crossroads_log: Log, changes, step, command, message):
     with pytest.raises(InputError, match=message):
         SceneBuilder(replace(crossroads_log, **changes)).at(step, command)
+
+
+def test_shown_says_which_agent_is_which(crossroads_log):
+    builder = SceneBuilder(crossroads_log, SceneConfig(agents=4))
+    scene, _ = builder.at(6)
+    shown = builder.shown(6)
+    assert shown[0] == 0
+    assert len(shown) == 4
+    position_m = transform(torch.from_numpy(crossroads_log.ego_pose[6]), scene.tracks.position_m[0, 1:, -1].double())
+    assert_close(position_m, torch.from_numpy(crossroads_log.position_m[shown[1:] - 1, 6]), atol=1e-4, rtol=0)

@@ -1,6 +1,7 @@
-"""A drive worked out by hand, for the protocols' sample builders and evaluations."""
+"""A drive worked out by hand, for the protocols' sample builders and evaluations; and what stands in a page."""
 
-from dataclasses import fields
+from dataclasses import dataclass, field, fields
+from html.parser import HTMLParser
 
 import numpy as np
 import pytest
@@ -71,3 +72,48 @@ def scene() -> Scene:
     )  # fmt: skip
     built.check()
     return built
+
+
+VOID = {"meta", "img", "source", "br", "hr", "input", "link"}
+
+
+@dataclass
+class Page(HTMLParser):
+    """What stands in a page: open tags must close in order."""
+
+    tags: list[tuple[str, dict[str, str | None]]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    stack: list[str] = field(default_factory=list)
+
+    def __post_init__(self):
+        super().__init__()
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.stack.append(tag)
+
+    def handle_endtag(self, tag):
+        assert self.stack, f"</{tag}> closes nothing"
+        assert self.stack.pop() == tag, f"</{tag}> closes another tag"
+
+    def handle_data(self, data):
+        if data.strip() and self.stack[-1] not in ("style", "script"):
+            self.texts.append(" ".join(data.split()))
+
+    def all(self, tag):
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def parsed():
+    """A page's tags and texts, once all tags are closed."""
+
+    def parse(path) -> Page:
+        found = Page()
+        found.feed(path.read_text())
+        found.close()
+        assert found.stack == []
+        return found
+
+    return parse

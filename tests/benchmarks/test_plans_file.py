@@ -35,7 +35,7 @@ BAD = {  # name: (the file's text, words in the message)
     "nested without end": ("[" * 100_000, ["is not JSON"]),
     "a list": ("[]", ["not a plans file", "the file"]),
     "no frame": (without("frame"), ["frame: Field required"]),
-    "wrong frame": (text(frame="camera"), ["frame", "'ego' or 'lidar_top'"]),
+    "wrong frame": (text(frame="camera"), ["frame", "'ego' or 'lidar_top', found 'camera'"]),
     "no model": (without("model"), ["model: Field required"]),
     "ego_status as text": (text(ego_status="no"), ["ego_status", "boolean"]),
     "wrong origin": (text(command_origin="future"), ["command_origin", "ground_truth_offset"]),

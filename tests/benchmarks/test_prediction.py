@@ -89,8 +89,10 @@ def changed(index=None, value=None, part=0, shape=None):
 BAD = {  # name: (arguments, words of the message)
     "nan forecast": (changed((1, 2, 3, 0), nan), r"forecasts_m.*not finite at \(1, 2, 3, 0\)"),
     "infinite truth": (changed((2, 0, 1), np.inf, part=2), r"truths_m.*not finite at \(2, 0, 1\)"),
+    "many nan": (changed(slice(None), nan), r"forecasts_m has \d+ not finite at \(0, 0, 0, 0\), .*\(0, 0, 1, 0\), \.\.\."),
+    "no sum is 1": (changed(slice(None), 0.3, part=1), r"target 0 add .* target 1 add .* target 2 add .*, \.\.\. \(4 of 4"),
     "nan probability": (changed((0, 0), nan, part=1), r"probabilities.*not finite at \(0, 0\)"),
-    "sum below 1": (changed(3, [0.3, 0.3, 0.3], part=1), r"target 3 add up to 0\.9;.*Divide"),
+    "sum below 1": (changed(3, [0.3, 0.3, 0.3], part=1), r"target 3 add up to 0\.9 \(1 of 4 targets\); needed.*Divide"),
     "negative": (changed(2, [-0.5, 1.0, 0.5], part=1), r"below 0 at \(2, 0\)"),
     "26 modes": (changed(shape=(4, 26, 12, 2)), r"26 modes; needed: 1 to 25"),
     "no modes": (changed(shape=(4, 0, 12, 2)), r"0 modes"),

@@ -3,9 +3,10 @@
 import json
 from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from drive_wm.benchmarks.prediction_targets import Target, challenge_targets, vehicle_targets
+from drive_wm.benchmarks.prediction_targets import Target, challenge_targets, log_targets, vehicle_targets
 from drive_wm.errors import InputError
 
 LEADER, CROSSING, ONCOMING = 0, 1, 2
@@ -30,6 +31,11 @@ def test_official_targets_in_the_files_order(dataroot, crossroads_log):
     targets, missing = challenge_targets([crossroads_log], root, "mini_train")
     assert targets == [Target(0, ONCOMING, 6), Target(0, LEADER, 3)]
     assert missing == 2
+
+
+def test_targets_that_logs_name(crossroads_log):
+    log = replace(crossroads_log, targets=np.array([[ONCOMING, 6], [LEADER, 3]]))
+    assert log_targets([crossroads_log, log]) == [Target(1, ONCOMING, 6), Target(1, LEADER, 3)]
 
 
 def test_moving_vehicles(crossroads_log):

@@ -12,6 +12,9 @@ from drive_wm.errors import InputError
 ROWS = [{"planner": "p", "n": np.int64(3), "l2_avg": torch.tensor(0.5), "collision_avg": float("nan"), "ego_status": True}]
 
 
+WHOLE = {"command": "c", "created": "2026", "machine": {}, "versions": {}, "seed": None, "rows": []}
+
+
 def test_rows_come_back_as_plain_values(tmp_path):
     path = tmp_path / "new" / "planning.json"
     write_results(path, ROWS, seed=7, command="drive-wm evaluate planning")
@@ -39,7 +42,15 @@ def test_an_absent_file_is_named(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "words"), [("{", "is not JSON"), ("[]", "lacks command"), (json.dumps({"rows": []}), "lacks command, created")]
+    ("text", "words"),
+    [
+        ("{", "is not JSON"),
+        ("[]", "lacks command"),
+        (json.dumps({"rows": []}), "lacks command, created"),
+        (json.dumps(WHOLE | {"rows": [{"a": float("inf")}]}), "Infinity is no number"),
+        (json.dumps(WHOLE | {"rows": 1, "machine": "x"}), r"needed: machine \(dict\), rows \(list\)"),
+        (json.dumps(WHOLE | {"rows": [{"a": {}}, {}]}), r"2 of 2 rows are not flat objects \(first: 0, 1,"),
+    ],
 )
 def test_a_damaged_file_is_named(tmp_path, text, words):
     path = tmp_path / "r.json"

@@ -1,7 +1,9 @@
 """Result files as one Markdown table."""
 
+import pytest
+
 from drive_wm.benchmarks.results_file import write_results
-from drive_wm.benchmarks.results_table import markdown_table
+from drive_wm.benchmarks.results_table import cell, heading, markdown_table, span
 
 ROW = {
     "planner": "ours", "protocol": "strict", "n": 5869, "l2_1s": 0.12345, "collision_avg": 0.00049, "truth_collision": None,
@@ -35,3 +37,30 @@ def test_an_interval_stands_beside_its_figure(tmp_path):
     lines = markdown_table([tmp_path / "a.json"]).splitlines()
     assert lines[0] == "| planner | collision avg, % | n |"
     assert lines[2:4] == ["| ours | 1.23 (0.50–2.00) | 3 |", "| one scene | 50.00 | 1 |"]
+
+
+HEADINGS = {
+    "l2_avg": "L2 avg, m", "collision_1s": "collision 1 s, %", "p99_ms": "p99, ms", "displacement_3s_m": "displacement 3 s, m",
+    "l2_avg_difference": "L2 avg difference, m", "l2_avg_sign": "L2 avg sign", "truth_collision": "human collides, %",
+    "peak_mib": "peak, MiB", "speed_mps": "speed, m/s", "pdms": "PDMS", "never_seen_before": "never seen before", "n": "n",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "text"), HEADINGS.items(), ids=HEADINGS)
+def test_heading(key, text):
+    assert heading(key) == text
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "text"), [(0.5, 1.0, "0.50–1.00"), (-0.5, -0.25, "-0.50 to -0.25"), (0, 1, "0.00–1.00"), (None, 1.0, "")]
+)
+def test_span(low, high, text):
+    assert span("l2_avg", {"l2_avg": 0.5, "l2_avg_low": low, "l2_avg_high": high}) == text
+
+
+def test_a_small_number_is_not_shown_as_none():
+    assert (cell("largest_difference", 2e-15), cell("l2_avg", 2e-15), cell("largest_difference", 0.0)) == (
+        "2.0e-15",
+        "0.00",
+        "0.00",
+    )

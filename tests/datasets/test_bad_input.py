@@ -145,9 +145,13 @@ BAD_CACHES = {  # name: (damage, kind of error, parts of its message)
     "truncated manifest": (
         lambda folder: (folder / "manifest.json").write_text('{"created'),
         InputError,
-        ["manifest.json", "Delete"],
+        ["manifest.json", "--rebuild"],
     ),
-    "foreign manifest": (lambda folder: (folder / "manifest.json").write_text("[1]"), InputError, ["manifest.json", "Delete"]),
+    "foreign manifest": (
+        lambda folder: (folder / "manifest.json").write_text("[1]"),
+        InputError,
+        ["manifest.json", "--rebuild"],
+    ),
     "missing shard": (lambda folder: (folder / "drive.scenes.safetensors").unlink(), FileNotFoundError, ["drive.scenes"]),
     "truncated shard": (
         lambda folder: (folder / "drive.scenes.safetensors").write_bytes(b"x"),

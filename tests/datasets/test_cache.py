@@ -24,10 +24,10 @@ CONFIG = SceneConfig(agents=4, lanes=8, elements=8)
 def write(tmp_path):
     """write(logs, ...) -> (manifest, messages); the folder is tmp_path / "cache"."""
 
-    def run(logs, split="all", config=CONFIG, files=None, engine="local", folder="cache"):
+    def run(logs, split="all", config=CONFIG, files=None, engine="local", folder="cache", workers=1):
         notes = []
         out, progress = tmp_path / folder, lambda *news: notes.append(news)
-        manifest = write_cache(iter(logs), out, "hand", "1", split, config, progress, files, engine=engine)
+        manifest = write_cache(iter(logs), out, "hand", "1", split, config, progress, files, engine=engine, workers=workers)
         return manifest, notes
 
     return run
@@ -184,6 +184,25 @@ def test_ray_writes_the_same(write, logs):
     spread, notes = write(logs, engine="ray", folder="ray")
     assert [shard.scenes_sha256 for shard in spread.shards] == [shard.scenes_sha256 for shard in here.shards]
     assert notes == [(1, 0, "a: 4 scenes"), (2, 0, "b: 3 scenes")]
+
+
+@pytest.mark.slow
+def test_processes_write_the_same(write, logs, targeted, tmp_path):
+    """Byte for byte, the manifest's time aside; a drive that cannot be written is the user's error, and no manifest stays."""
+    here, _ = write([*logs, targeted])
+    shared, notes = write([*logs, targeted], folder="shared", workers=2)
+    assert shared.shards == here.shards
+    assert [name for _, _, name in notes] == ["a: 4 scenes", "b: 3 scenes", "t: 7 scenes"]
+    for path in (tmp_path / "shared").glob("*.safetensors"):
+        assert path.read_bytes() == (tmp_path / "cache" / path.name).read_bytes()
+    with pytest.raises(InputError, match="'t' has neither an ego nor targets"):
+        write([logs[0], replace(logs[1], name="t", has_ego=False)], folder="bad", workers=2)
+    assert not (tmp_path / "bad" / "manifest.json").exists()
+
+
+def test_a_drive_without_any_view_is_named(write, logs):
+    with pytest.raises(InputError, match="'a' has neither an ego nor targets"):
+        write([replace(logs[0], has_ego=False)])
 
 
 def test_engines_are_named(write, logs):

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from drive_wm.datasets.map_tracing import placed, thin, trace_areas, trace_lines
@@ -103,6 +103,7 @@ def test_no_line():
     assert trace_lines(np.zeros(SIZE, bool)).is_empty
 
 
+@settings(max_examples=30, deadline=None)
 @given(st.lists(st.tuples(st.integers(5, 230), st.integers(5, 290)), min_size=2, max_size=5, unique=True))
 def test_thinning_keeps_what_hangs_together(corners):
     """One pixel wide, inside the strokes, and as many pieces as before."""

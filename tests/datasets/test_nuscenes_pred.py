@@ -3,14 +3,20 @@
 import numpy as np
 import pytest
 import shapely
+from typer.testing import CliRunner
 
+from drive_wm.benchmarks.prediction_run import run_prediction
+from drive_wm.checkpoint import load_weights
+from drive_wm.cli import app
+from drive_wm.config import TINY
 from drive_wm.datasets.cache import open_cache
-from drive_wm.datasets.nuscenes_pred import defects, read_logs, scene_names
+from drive_wm.datasets.nuscenes_pred import defects, drive_count, read_logs, scene_names
 from drive_wm.datasets.nuscenes_pred_map import DRIVABLE, read_picture, vector_map
 from drive_wm.datasets.prepare import Request, prepare
 from drive_wm.errors import InputError
 from drive_wm.log import empty_map
 from drive_wm.scene import ELEMENTS, RASTER_LAYERS, SceneConfig
+from drive_wm.train import train
 
 FRAMES = range(17)
 
@@ -50,6 +56,7 @@ def test_a_gap_cuts_a_scene_with_ego(pred_folder, pred_rows):
     frames = [0, *range(4, 20), *range(25, 40)]
     root = pred_folder("train", "scene-0003", pred_rows(frames, targets=(5, 26)))
     first, second = read_logs(root, "train")
+    assert drive_count(root, "train") == 2
     assert (first.name, second.name) == ("scene-0003", "scene-0003-b")
     assert (first.keyframes[0], second.keyframes[0]) == ("scene-0003/4", "scene-0003/25")
     assert (first.time_s[0], second.time_s[0]) == (2.0, 12.5)
@@ -101,6 +108,39 @@ def test_a_cache(pred_folder, pred_rows, tmp_path):
     rear_m = 399 - 4.5 * 1.443713 / 4.084
     assert float(road.sum()) * 0.25 == pytest.approx(20 * (430 - max(370, rear_m - 30)), rel=0.02)
     assert int(scene.elements.kind[0, 0]) == ELEMENTS.index("road_divider")
+
+
+def test_the_command_line_tells_what_is_lacking(pred_folder, pred_rows, tmp_path):
+    root = pred_folder("train", "scene-0003", pred_rows([*range(14), *range(17, 34)], targets=(1, 20)))
+    options = ["--data", "nuscenes_pred", "--root", str(root), "--split", "train", "--out", str(tmp_path / "c")]
+    for _ in range(2):  # a finished cache tells it again
+        result = CliRunner().invoke(app, ["prepare", *options])
+        assert result.exit_code == 0, result.output
+        said = " ".join(result.output.split())
+        assert "2 drives, 33 scenes. 3 keyframes without any row 1 scenes cut there" in said
+        assert "2 targets with fewer than 4 rows in the 4 keyframes before them" in said  # at 1, and 3 after the gap
+
+
+def test_training_on_targets(pred_folder, pred_rows, tmp_path):
+    for name in ("scene-0003", "scene-0004", "scene-0005"):
+        root = pred_folder("val", name, pred_rows(range(16), targets=(2, 3), ego=False))
+    prepare("nuscenes_pred", Request(root, split="val"), tmp_path / "c", TINY.model.scene, lambda *news: None)
+    weights = train([tmp_path / "c"], "tiny", tmp_path / "run", ["train.views=targets", "train.epochs=1"])
+    origin = load_weights(str(weights))[1]
+    assert origin.trained_on == ("nuscenes_pred map_0.1 val (3 logs)",)
+    assert origin.licence == "CC BY-NC-SA 4.0"
+    with pytest.raises(InputError, match="No scene to train on"):
+        train([tmp_path / "c"], "tiny", tmp_path / "other", ["train.views=ego"])
+
+
+def test_forecasts_of_its_targets(pred_folder, pred_rows, tmp_path):
+    """The car keeps its 6 m/s: constant velocity is right, and on the road."""
+    root = pred_folder("val", "scene-0003", pred_rows(range(16), targets=(2, 3), ego=False))
+    prepare("nuscenes_pred", Request(root, split="val"), tmp_path / "c", TINY.model.scene, lambda *news: None)
+    row = run_prediction([tmp_path / "c"], "", baseline="constant_velocity")[0]
+    assert (row["targets"], row["split"], row["n"]) == ("challenge", "nuscenes_pred val", 2)
+    assert row["min_ade_5"] == pytest.approx(0, abs=1e-6)
+    assert row["off_road_rate"] == 1  # the road ends at 430, the car at 432 and 435
 
 
 def test_no_folder_given(tmp_path):

@@ -158,7 +158,7 @@ def test_second_run_leaves_it_alone_and_another_is_refused(root: Path, monkeypat
     assert synthesize(root, SCENES, SEED, quiet).scenes == SCENES
     with pytest.raises(InputError, match=f"seed {SEED}, not {SEED + 1}"):
         synthesize(root, SCENES, SEED + 1, quiet)
-    with pytest.raises(InputError, match="no synthetic dataroot"):
+    with pytest.raises(InputError, match="not written by `drive-wm synth`"):
         synthesize(root / VERSION, SCENES, SEED, quiet)
 
 
