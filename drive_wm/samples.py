@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -69,8 +70,8 @@ class EpochBatches(Sampler[list[int]]):
         return sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
 
 
-def as_read(batch: Batch) -> Batch:
-    """Samples come stacked already."""
+def as_read(batch: Any) -> Any:
+    """A batch as `Samples` reads it, stacked already."""
     return batch
 
 
