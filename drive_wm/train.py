@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -60,7 +61,7 @@ def _with_future(shard: Shard, views: Views) -> list[int]:
     return [k for k in shard.span(views) if k != shard.ego_views - 1]
 
 
-def as_read(batch: Batch) -> Batch:
+def as_read(batch: Any) -> Any:
     """Samples come stacked already."""
     return batch
 
