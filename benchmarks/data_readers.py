@@ -39,7 +39,7 @@ def read_with_drive_wm(root: Path, version: str, split: str, samples: int) -> di
 
     began = perf_counter()
     logs = read_logs(root, version, split)
-    first = next(logs)
+    first: Any = next(logs)
     loaded = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_cache(enough(), Path(folder), "nuscenes", version, split, SceneConfig(), lambda *news: None)

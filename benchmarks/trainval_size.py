@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,10 +75,12 @@ def thinned(log: Log, boxes: int) -> Log:
 
 def only(log: Log, kept: NDArray[np.bool_]) -> Log:
     """The drive with these agents alone."""
-    arrays = ("position_m", "yaw_rad", "size_m", "kind", "points", "visibility", "valid")
-    names = ("agents", "categories")
-    texts = {name: tuple(x for x, keep in zip(getattr(log, name), kept, strict=True) if keep) for name in names}
-    return replace(log, **texts, **{name: getattr(log, name)[kept] for name in arrays})
+    fields: dict[str, Any] = {
+        name: tuple(x for x, keep in zip(getattr(log, name), kept, strict=True) if keep) for name in ("agents", "categories")
+    }
+    for name in ("position_m", "yaw_rad", "size_m", "kind", "points", "visibility", "valid"):
+        fields[name] = getattr(log, name)[kept]
+    return replace(log, **fields)
 
 
 def write_trainval_size(out: Path, size: Size, seed: int) -> dict[str, int]:

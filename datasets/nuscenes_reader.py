@@ -25,27 +25,27 @@ class _Row(msgspec.Struct, frozen=True, gc=False):
     token: str
 
 
-class SceneRow(_Row):
+class SceneRow(_Row, frozen=True, gc=False):
     name: str
     log_token: str
     first_sample_token: str
     description: str = ""
 
 
-class SampleRow(_Row):
+class SampleRow(_Row, frozen=True, gc=False):
     timestamp: int  # microseconds
     next: str
     scene_token: str
 
 
-class PoseRow(_Row):
+class PoseRow(_Row, frozen=True, gc=False):
     """A row of ego_pose (global_from_ego) or calibrated_sensor (ego_from_sensor)."""
 
     translation: Triple
     rotation: Quaternion  # w, x, y, z
 
 
-class BoxRow(_Row):
+class BoxRow(_Row, frozen=True, gc=False):
     """A row of sample_annotation."""
 
     sample_token: str
@@ -58,30 +58,30 @@ class BoxRow(_Row):
     num_radar_pts: int = -1
 
 
-class _MountRow(PoseRow):
+class _MountRow(PoseRow, frozen=True, gc=False):
     sensor_token: str
 
 
-class _SensorRow(_Row):
+class _SensorRow(_Row, frozen=True, gc=False):
     channel: str
 
 
-class _SensorDataRow(_Row):
+class _SensorDataRow(_Row, frozen=True, gc=False):
     sample_token: str
     ego_pose_token: str
     calibrated_sensor_token: str
     is_key_frame: bool
 
 
-class _LogRow(_Row):
+class _LogRow(_Row, frozen=True, gc=False):
     location: str
 
 
-class _InstanceRow(_Row):
+class _InstanceRow(_Row, frozen=True, gc=False):
     category_token: str
 
 
-class _CategoryRow(_Row):
+class _CategoryRow(_Row, frozen=True, gc=False):
     name: str
 
 
