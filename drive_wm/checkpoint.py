@@ -14,7 +14,7 @@ from drive_wm.files import write_atomically
 from drive_wm.model.world_model import ModelConfig, WorldModel
 
 WEIGHTS_VERSION = 1
-SHIPPED = ("synthetic",)
+SHIPPED = ("synthetic", "nuscenes")
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ def save_weights(model: WorldModel, origin: Origin, path: Path) -> None:
 
 
 def weights_path(weights: str) -> Path:
-    """A shipped name (`synthetic`) or a path; raises FileNotFoundError that lists what there is."""
+    """A shipped name (`synthetic`, `nuscenes`) or a path; raises FileNotFoundError that lists what there is."""
     if weights in SHIPPED:
         return Path(str(resources.files("drive_wm.weights") / f"{weights}.safetensors"))
     path = Path(weights)

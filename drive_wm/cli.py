@@ -127,7 +127,7 @@ def train(
     out: Annotated[Path, typer.Option(help="Folder of the run: weights, checkpoints, TensorBoard log.")],
     preset: Annotated[str, typer.Option(help="tiny (seconds on a CPU), cpu-hour or base.")] = "base",
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="train.epochs=5, for example.")] = None,
-    init: Annotated[str | None, typer.Option(help="Start from these weights: a path, or `synthetic`.")] = None,
+    init: Annotated[str | None, typer.Option(help="Start from these weights: `synthetic`, `nuscenes` or a path.")] = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Name of a drive never to train on; repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
