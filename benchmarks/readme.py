@@ -1,6 +1,7 @@
 """Keep the README's tables equal to the result files: `python -m drive_wm.benchmarks.readme [--check]`.
 
-A table stands between <!-- results:NAME --> and <!-- /results:NAME --> and comes from NAME.json and NAME-*.json.
+A table stands between <!-- results:NAME --> and <!-- /results:NAME --> and comes from NAME.json and NAME-*.json; a wide one
+names the columns that it shows: <!-- results:NAME first second -->.
 """
 
 import argparse
@@ -12,8 +13,10 @@ from drive_wm.benchmarks.results_table import markdown_table
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
-_BLOCK = re.compile(r"<!-- results:(?P<name>[\w-]+) -->\n(?P<table>.*?)<!-- /results:(?P=name) -->", re.DOTALL)
-_MARK = re.compile(r"<!-- /?results:([\w-]+) -->")
+_BLOCK = re.compile(
+    r"<!-- results:(?P<name>[\w-]+)(?P<columns>(?: \w+)*) -->\n(?P<table>.*?)<!-- /results:(?P=name) -->", re.DOTALL
+)
+_MARK = re.compile(r"<!-- /?results:([\w-]+)(?: \w+)* -->")
 
 
 def with_tables(text: str, results: Path) -> str:
@@ -22,14 +25,14 @@ def with_tables(text: str, results: Path) -> str:
     marks = _MARK.findall(text)
     if sorted(paired) != sorted(marks):
         raise InputError(f"The result marks {marks} do not pair up: <!-- results:NAME -->, then <!-- /results:NAME -->.")
-    return _BLOCK.sub(lambda block: _block(block["name"], results), text)
+    return _BLOCK.sub(lambda block: _block(block["name"], block["columns"], results), text)
 
 
-def _block(name: str, results: Path) -> str:
+def _block(name: str, columns: str, results: Path) -> str:
     paths = [path for path in (results / f"{name}.json",) if path.exists()] + sorted(results.glob(f"{name}-*.json"))
     if not paths:
         raise FileNotFoundError(f"No result file {results / name}.json. Measure and write it, or take the table's marks out.")
-    return f"<!-- results:{name} -->\n{markdown_table(paths)}\n<!-- /results:{name} -->"
+    return f"<!-- results:{name}{columns} -->\n{markdown_table(paths, columns.split())}\n<!-- /results:{name} -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -1,10 +1,11 @@
 """Tables for people, in Markdown, made from result files."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeGuard
 
 from drive_wm.benchmarks.results_file import Results, read_results
+from drive_wm.errors import InputError
 
 _SHARES = ("collision_", "truth_collision", "miss_rate_", "off_road_")  # stored as fractions, shown in percent
 _HEADINGS = {"l2": "L2", "truth_collision": "human collides", "pdms": "PDMS", "epdms": "EPDMS"}
@@ -13,12 +14,19 @@ _UNITS = {"_ms": "ms", "_mib": "MiB", "_mps": "m/s", "_mps2": "m/s²", "_rad": "
 _HIDDEN = ("slice", "frames", "off_road_note")
 
 
-def markdown_table(paths: Iterable[Path]) -> str:
-    """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured."""
+def markdown_table(paths: Iterable[Path], only: Sequence[str] = ()) -> str:
+    """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured.
+
+    All columns but the ends of intervals, or those that `only` names.
+    """
     files = [read_results(path) for path in paths]
     found = [row for file in files for row in file.rows if "slice" not in row]
     rows = [row for i, row in enumerate(found) if row not in found[:i]]  # the human's rows come with every planner
-    columns = [key for key in dict.fromkeys(key for row in rows for key in row) if key not in _HIDDEN and not is_end(key)]
+    known = dict.fromkeys(key for row in rows for key in row)
+    unknown = [key for key in only if key not in known]
+    if unknown:
+        raise InputError(f"No row has the columns {', '.join(unknown)}; known: {', '.join(known)}. Name these in the mark.")
+    columns = [key for key in only or known if key in only or (key not in _HIDDEN and not is_end(key))]
     numeric = [right_aligned(key, rows) for key in columns]
     lines = [
         _line(heading(key) for key in columns),

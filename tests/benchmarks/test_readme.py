@@ -49,6 +49,17 @@ def test_a_table_without_results_is_named(folder):
         run(folder)
 
 
+def test_a_mark_chooses_columns(folder):
+    (folder / "README.md").write_text(TEXT.replace("<!-- results:planning -->", "<!-- results:planning n -->"))
+    run(folder)
+    text = (folder / "README.md").read_text()
+    assert "<!-- results:planning n -->\n| n |\n| --: |\n| 1 |\n" in text
+    run(folder, "--check")
+    (folder / "README.md").write_text(TEXT.replace("<!-- results:planning -->", "<!-- results:planning speed -->"))
+    with pytest.raises(SystemExit, match="speed; known: planner, n"):
+        run(folder)
+
+
 def test_marks_that_do_not_pair_up_are_named(folder):
     (folder / "README.md").write_text(TEXT.replace("/results:planning", "/results:other"))
     with pytest.raises(SystemExit, match="do not pair up"):
