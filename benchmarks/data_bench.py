@@ -17,7 +17,7 @@ PEER = Path("build/trajdata")
 # What trajdata 1.4.0 runs with: it is older than NumPy 2, pandas 3 and zarr 3, and its own pin of the devkit needs shapely 1.
 PINS = (
     "trajdata==1.4.0", "nuscenes-devkit==1.2.0", "numpy==1.26.4", "pandas==2.3.3", "shapely==2.0.7", "geopandas==1.0.1",
-    "zarr==2.18.7", "numcodecs==0.15.2", "protobuf==3.19.4",
+    "zarr==2.18.7", "numcodecs==0.15.2", "pyarrow==21.0.0", "protobuf==3.19.4",
 )  # fmt: skip
 ONE_CORE = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 Progress = Callable[[int, int, str], None]  # finished, of how many, which

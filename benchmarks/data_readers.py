@@ -83,7 +83,9 @@ def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> di
     """A dataset around the ego of every sample of the split, cached first, then at most so many items of it read."""
     trajdata: Any = importlib.import_module("trajdata")
     raw: Any = importlib.import_module("trajdata.dataset_specific.nusc.nusc_dataset").NuscDataset
-    mended = mend_lanes(importlib.import_module("trajdata.dataset_specific.nusc.nusc_utils"))
+    utils: Any = importlib.import_module("trajdata.dataset_specific.nusc.nusc_utils")
+    mended = mend_lanes(utils)
+    utils.get_ego_pose = ego_pose_at_lidar
     spent_s = {"load_dataset_obj": 0.0, "cache_maps": 0.0}
     for name in spent_s:
         setattr(raw, name, _timed(getattr(raw, name), name, spent_s))
@@ -107,6 +109,11 @@ def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> di
     # The cache was made of the whole split: each item read carries its own share of that.
     row = _row("trajdata", len(items), load_s, read_s + (cached - began - load_s) * len(items) / len(dataset))
     return row | {"lanes_mended": len(mended)}
+
+
+def ego_pose_at_lidar(tables: Any, frame: Any) -> Any:
+    """Where the ego is when LIDAR_TOP is taken; trajdata asks CAM_FRONT, which a dataroot without images lacks."""
+    return tables.get("ego_pose", tables.get("sample_data", frame["data"]["LIDAR_TOP"])["ego_pose_token"])
 
 
 def mend_lanes(maps: Any) -> list[str]:

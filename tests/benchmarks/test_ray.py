@@ -37,12 +37,13 @@ def cluster():
     pytest.importorskip("ray")
     from ray.cluster_utils import Cluster
 
-    nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    nodes.add_node(num_cpus=1)
     with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_worker_niceness", "0")  # else workers wait, on a busy machine, until all others have done
+        nodes = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        nodes.add_node(num_cpus=1)
         patch.setenv("RAY_ADDRESS", nodes.address)
         yield nodes
-    nodes.shutdown()
+        nodes.shutdown()
 
 
 def bytes_of(folder):
