@@ -24,7 +24,7 @@ check: lint types
 	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto -m "not slow"
 
 test: lint types
-	OMP_NUM_THREADS=1 $(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n auto
 
 lint: $(READY)
 	$(BIN)/ruff check
