@@ -24,7 +24,7 @@ class TrainConfig:
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
-    beside: float = 0.25  # in scenes seen from a target, every other agent counts this much of it
+    beside: float = 0.25  # where agent 0 is imagined too, every other agent counts this much of it
     mirror: float = 0.5  # share of batches that are seen in a mirror
     agents: int = 32  # at most this many, the nearest, are imagined
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones

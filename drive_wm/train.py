@@ -65,11 +65,9 @@ class Training(lightning.LightningModule):
 
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch
-        if not bool(scene.has_ego.all()):  # seen from a target, whose next six seconds are what is asked
-            beside = self._counts(scene, 1.0, self.train_config.beside)
-            return rollout_losses(self.model.imagine(scene), future, beside, self._counts(scene, 1.0, 0.0))
-        if free_ego:
-            return rollout_losses(self.model.imagine(scene), future, self._counts(scene, 1.0, 1.0))
+        if free_ego or not bool(scene.has_ego.all()):  # what agent 0 does is asked, and modes are what it may do
+            counts = self._counts(scene, 1.0, self.train_config.beside)
+            return rollout_losses(self.model.imagine(scene), future, counts, self._counts(scene, 1.0, 0.0))
         rollouts = self.model.imagine(scene, logged_plan(scene, future))
         return rollout_losses(rollouts, future, self._counts(scene, 0.0, 1.0))
 
