@@ -22,6 +22,7 @@ class TrainConfig:
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
+    commands: float = 0.5  # share of scenes with an ego in which it is told, as a command, where it is 3 s later
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
     beside: float = 0.25  # where agent 0 is imagined too, every other agent counts this much of it
@@ -31,7 +32,8 @@ class TrainConfig:
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
     hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
-    workers: int = 0
+    workers: int = 0  # that read scenes, beside each process that trains
+    processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
     seed: int = 0
 
 
@@ -44,14 +46,18 @@ class Config:
 TINY = Config(
     model=ModelConfig(
         bev=BevConfig(width=8, blocks=1),
-        encoder=EncoderConfig(width=16, layers=1, neighbours=4),
+        encoder=EncoderConfig(width=16, layers=2, neighbours=4),
         dynamics=DynamicsConfig(width=16, message_width=8, modes=2, neighbours=3),
     ),
     train=TrainConfig(epochs=2, batch=8),
 )
 BASE = Config()
 # BASE within an hour on two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
-CPU_HOUR = Config(train=TrainConfig(epochs=8, batch=32, learning_rate=2e-3, agents=8, map_dropout=0.05))
+CPU_HOUR = Config(
+    train=TrainConfig(
+        epochs=10, batch=16, learning_rate=2e-3, agents=8, map_dropout=0.05, ema=0.999, precision="bf16-mixed", processes=2
+    )
+)
 PRESETS = {"tiny": TINY, "base": BASE, "cpu-hour": CPU_HOUR}
 
 

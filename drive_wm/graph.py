@@ -16,6 +16,7 @@ from drive_wm.structs import TensorStruct
 
 RELATIVE_FEATURES = 5
 FAR_M = 1e4  # stands for "not there" in distances: finite, so that no mask turns into NaN
+EGO_HEARD_M = 50.0  # the ego, whose plans are asked about, is heard first by everyone this near
 TIE_M2 = 1e-3  # lane pieces overlap where roads fork: the lower index counts as this much nearer, in every runtime
 
 
@@ -87,12 +88,22 @@ def nearest(receivers_m: Tensor, receiver_valid: Tensor, senders_m: Tensor, send
 
 
 def nearest_others(agents_m: Tensor, valid: Tensor, count: int) -> Neighbours:
-    """The nearest others of each agent (B, A, 2); the ego (agent 0) comes first for everyone, however far it is."""
+    """The nearest others of each agent (B, A, 2); the ego (agent 0) comes first for everyone within 50 m of it."""
     square_m2 = (agents_m[:, :, None] - agents_m[:, None]).square().sum(-1)
     index = torch.arange(agents_m.shape[1], device=agents_m.device)
     square_m2 = torch.where(index[:, None] == index, FAR_M**2, square_m2)
-    square_m2 = torch.where((index == 0) & (index[:, None] > 0), -1.0, square_m2)
+    square_m2 = torch.where((index == 0) & (index[:, None] > 0) & (square_m2 < EGO_HEARD_M**2), -1.0, square_m2)
     return _closest(square_m2, valid, valid, count)
+
+
+def reached(others: Neighbours, steps: int) -> Tensor:
+    """Agents (B, A) that learn within so many steps what agent 0 does: it, who hears it, who hears those, and so on."""
+    told = torch.arange(others.index.shape[1], device=others.index.device) == 0
+    told = told.expand(others.index.shape[:2])
+    for _ in range(min(steps, told.shape[1] - 1)):
+        hears = told.gather(1, others.index.flatten(1)).reshape(others.index.shape) & others.valid
+        told = told | hears.any(-1)
+    return told
 
 
 def _closest(square_m2: Tensor, receiver_valid: Tensor, sender_valid: Tensor, count: int) -> Neighbours:

@@ -27,9 +27,9 @@ class Losses(TensorStruct):
 
     @property
     def total(self) -> Tensor:
-        """Scalar that training minimises."""
+        """What training minimises the mean of (B,)."""
         likelihood = self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name
-        return (likelihood + DISPLACEMENT_WEIGHT * self.displacement_m).mean()
+        return likelihood + DISPLACEMENT_WEIGHT * self.displacement_m
 
 
 def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:

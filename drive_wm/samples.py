@@ -15,6 +15,9 @@ from drive_wm.scene import Future, Scene
 Batch = tuple[Scene, Future]
 
 
+BRANCHES = "logs"  # a source whose egos were told what to do: others are learnt from, what the ego did is not
+
+
 class Samples(Dataset[Batch]):
     """Scenes of some logs of several caches that have a future to learn from; every n-th log is held out for validation.
 
@@ -39,16 +42,33 @@ class Samples(Dataset[Batch]):
     def __len__(self) -> int:
         return len(self.places)
 
+    def name(self, i: int) -> str:
+        """The drive and the view that a scene is."""
+        cache, k = self.places[i]
+        for shard in self.caches[cache].manifest.shards:
+            if k < shard.views:
+                view = f"keyframe {k}" if k < shard.ego_views else f"target {k - shard.ego_views}"
+                return f"{shard.name!r} ({view})"
+            k -= shard.views
+        raise IndexError(i)
+
     def __getitem__(self, i: int) -> Batch:
         return self.__getitems__([i])
 
     def __getitems__(self, batch: Sequence[int]) -> Batch:
         """What a DataLoader takes, where there is one, to read a batch at once."""
-        return read_samples([(self.caches[c], j) for c, j in (self.places[i] for i in batch)])
+        places = [self.places[i] for i in batch]
+        scene, future = read_samples([(self.caches[c], j) for c, j in places])
+        told = torch.tensor([self.caches[c].manifest.settings.source == BRANCHES for c, _ in places])
+        valid = future.tracks.valid & ~(told[:, None] & (torch.arange(future.tracks.kind.shape[1]) == 0))[..., None]
+        return scene, replace(future, tracks=replace(future.tracks, valid=valid))
 
 
 class EpochBatches(Sampler[list[int]]):
-    """Batches of one kind each, in an order that the epoch's number alone decides: the same in a resumed run."""
+    """Batches of one kind each, in an order that the epoch's number alone decides: the same in a resumed run.
+
+    Of several processes each takes every n-th batch; where they do not come out even, the first ones are read again.
+    """
 
     def __init__(self, kinds: Sequence[int], batch: int, seed: int) -> None:
         self.kinds, self.batch, self.seed, self.epoch = torch.tensor(kinds), batch, seed, 0
@@ -63,11 +83,20 @@ class EpochBatches(Sampler[list[int]]):
         for kind in self.kinds.unique():
             own = (self.kinds == kind).nonzero()[:, 0]
             batches += own[torch.randperm(len(own), generator=random)].split(self.batch)
+        order = torch.randperm(len(batches), generator=random).tolist()
+        rank, processes = _process()
         # A generator: Lightning asks for the iterator first and tells the epoch then.
-        yield from (batches[i].tolist() for i in torch.randperm(len(batches), generator=random).tolist())
+        yield from (batches[order[(k * processes + rank) % len(order)]].tolist() for k in range(len(self)))
 
     def __len__(self) -> int:
-        return sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
+        batches = sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
+        return -(-batches // _process()[1])
+
+
+def _process() -> tuple[int, int]:
+    """The number of this process, and how many train together."""
+    together = torch.distributed.is_available() and torch.distributed.is_initialized()
+    return (torch.distributed.get_rank(), torch.distributed.get_world_size()) if together else (0, 1)
 
 
 def as_read(batch: Any) -> Any:

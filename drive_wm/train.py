@@ -1,8 +1,10 @@
 """Training from caches alone, with Lightning: resumable, one `_losses` for training and validation."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import lightning
@@ -23,7 +25,8 @@ from drive_wm.mirror import mirrored, mirrored_future
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
 from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
-from drive_wm.scene import Future, Scene, SceneConfig, ego_speed_mps
+from drive_wm.scene import COMMAND_ORIGINS, Future, Scene, SceneConfig, ego_speed_mps
+from drive_wm.scene_at import COMMAND_OFFSET_M, COMMAND_STEPS
 
 LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
 
@@ -53,6 +56,20 @@ def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
     )
 
 
+def with_commands(scene: Scene, future: Future, share: float, random: torch.Generator) -> Scene:
+    """Tell the ego of some scenes, where there is one and it is seen for 3 s, on which side its path ends."""
+    tell = torch.rand(len(scene.has_ego), generator=random) < share
+    tell &= scene.has_ego & future.tracks.valid[:, 0, COMMAND_STEPS - 1]
+    left_m = future.tracks.position_m[:, 0, COMMAND_STEPS - 1, 1] - scene.tracks.position_m[:, 0, -1, 1]
+    command = 1 - (left_m >= COMMAND_OFFSET_M).long() + (left_m <= -COMMAND_OFFSET_M).long()
+    origin = torch.full_like(command, COMMAND_ORIGINS.index("ground_truth_offset"))
+    return replace(
+        scene,
+        command=torch.where(tell, command, scene.command),
+        command_origin=torch.where(tell, origin, scene.command_origin),
+    )
+
+
 class Training(lightning.LightningModule):
     """The world model with its optimiser."""
 
@@ -65,7 +82,8 @@ class Training(lightning.LightningModule):
 
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch
-        if free_ego or not bool(scene.has_ego.all()):  # what agent 0 does is asked, and modes are what it may do
+        shown = bool(future.tracks.valid[:, 0].any())
+        if (free_ego and shown) or not bool(scene.has_ego.all()):  # what agent 0 does is asked, and modes are what it may do
             counts = self._counts(scene, 1.0, self.train_config.beside)
             return rollout_losses(self.model.imagine(scene), future, counts, self._counts(scene, 1.0, 0.0))
         rollouts = self.model.imagine(scene, logged_plan(scene, future))
@@ -79,17 +97,31 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: Batch, index: int) -> Tensor:
         # Seeded by the step, so that a resumed run draws what the uninterrupted one would have drawn.
-        random = torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + self.global_step)
+        step = self.global_step * self.trainer.world_size + self.trainer.global_rank
+        random = torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + step)
         scene, future = batch
         scene = without_map(scene, self.train_config.map_dropout, random)
+        scene = with_commands(scene, future, self.train_config.commands, random)
         free_ego, mirror = (float(x) for x in torch.rand(2, generator=random))
         if mirror < self.train_config.mirror:
             scene, future = mirrored(scene), mirrored_future(future)
         losses = self._losses(trimmed(scene, future, self.train_config.agents), free_ego < self.train_config.free_ego)
-        if not bool(losses.total.isfinite()):
-            raise InputError(f"The loss is {losses.total.item()} at step {self.global_step}; lower train.learning_rate.")
+        self._need_finite(losses.total, index)
         self._log_losses("train", losses)
-        return losses.total
+        return losses.total.mean()
+
+    def _need_finite(self, loss: Tensor, index: int) -> None:
+        """Raise InputError that names the scenes whose loss is not a number."""
+        if bool(loss.isfinite().all()):
+            return
+        loader = self.trainer.train_dataloader
+        batch = next(islice(loader.batch_sampler, index, None))
+        wrong = [loader.dataset.name(i) for i, value in zip(batch, loss.tolist(), strict=True) if not math.isfinite(value)]
+        if len(wrong) == len(batch):
+            advice = "All scenes of the batch: the weights are no longer finite; lower train.learning_rate."
+        else:
+            advice = "Look at these scenes, and prepare them again or leave their drives out with --leave-out."
+        raise InputError(f"The loss is not finite at step {self.global_step} for {', '.join(wrong)}. {advice}")
 
     def validation_step(self, batch: Batch, index: int) -> None:
         self._log_losses("val", self._losses(batch, free_ego=True))
@@ -97,7 +129,7 @@ class Training(lightning.LightningModule):
     def _log_losses(self, stage: str, losses: Losses) -> None:
         values = {name: getattr(losses, name).mean() for name in ("joint", "alone", "name", "displacement_m")}
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, batch_size=len(losses.joint))
-        self.log(f"{stage}/loss", losses.total, prog_bar=True, batch_size=len(losses.joint))
+        self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         optimizer = torch.optim.AdamW(
@@ -136,10 +168,14 @@ def train(
     )
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
-    loader = partial(DataLoader[Batch], collate_fn=as_read, num_workers=settings.workers)
+    workers = settings.workers
+    loader = partial(DataLoader[Batch], collate_fn=as_read, num_workers=workers, persistent_workers=workers > 0)
     trainer = lightning.Trainer(
         default_root_dir=out,
         max_epochs=settings.epochs,
+        devices=settings.processes or "auto",
+        strategy="ddp" if settings.processes > 1 else "auto",
+        use_distributed_sampler=False,
         gradient_clip_val=settings.gradient_clip,
         logger=TensorBoardLogger(out, name="log", version=""),
         callbacks=[
@@ -160,6 +196,8 @@ def train(
     )
     if trainer.interrupted:
         raise KeyboardInterrupt
+    if not trainer.is_global_zero:  # the first of the processes writes and reports
+        raise SystemExit
     path = out / "weights.safetensors"
     save_weights(model, _origin(opened, init, command), path)
     return path

@@ -12,7 +12,7 @@ from drive_wm.graph import RELATIONS, RELATIVE_FEATURES, Neighbours, SceneGraph,
 from drive_wm.log import KINDS
 from drive_wm.model.bev_encoder import FAN_POINTS, fan, sample
 from drive_wm.model.relation import Refine, Relation
-from drive_wm.scene import ELEMENTS, Scene
+from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, ELEMENTS, Scene
 
 Nodes = dict[str, Tensor]  # "agent", "lane", "element" -> features (B, R, D)
 Hear = Callable[[Relation, str, Tensor, Tensor], Tensor]  # relation, its name, senders, receivers -> what receivers heard
@@ -31,15 +31,16 @@ class SceneEncoder(nn.Module):
     def __init__(self, config: EncoderConfig, bev_width: int, history: int, lane_points: int, element_points: int) -> None:
         super().__init__()
         width = config.width
-        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + FAN_POINTS * bev_width, width)
+        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + len(COMMANDS) + FAN_POINTS * bev_width, width)
         self.lanes = _embed(lane_points * 4 + 1 + bev_width, width)
         self.elements = _embed(element_points * 2 + len(ELEMENTS), width)
+        # What lanes hear in the last round nobody asks for.
+        receivers = [("agent", "lane")] * (config.layers - 1) + [("agent",)]
         self.rounds = nn.ModuleList(
-            nn.ModuleDict({name: Relation(width, RELATIVE_FEATURES) for name in RELATIONS}) for _ in range(config.layers)
+            nn.ModuleDict({name: Relation(width, RELATIVE_FEATURES) for name in RELATIONS if edge_type(name)[2] in hearing})
+            for hearing in receivers
         )
-        self.refine = nn.ModuleList(
-            nn.ModuleDict({node: Refine(width) for node in ("agent", "lane")}) for _ in range(config.layers)
-        )
+        self.refine = nn.ModuleList(nn.ModuleDict({node: Refine(width) for node in hearing}) for hearing in receivers)
 
     def forward(self, scene: Scene, graph: SceneGraph, bev: Tensor, message_passing: bool) -> Tensor:
         nodes = {
@@ -86,7 +87,7 @@ def _dicts(modules: nn.ModuleList) -> Iterator[nn.ModuleDict]:
 
 
 def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
-    """Past motion in the agent's own frame, size, kind, whether it is the ego, and the map where it looks: (B, A, F)."""
+    """Past motion in the agent's own frame, size, kind, is it the ego, what it is told, the map where it looks: (B, A, F)."""
     tracks, pose = scene.tracks, graph.agent_pose
     yaw_now = pose[..., None, 2]
     seen = tracks.valid[..., None]
@@ -100,6 +101,7 @@ def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
             tracks.size_m / 5,
             torch.stack([tracks.kind == k for k in range(len(KINDS))], dim=-1).to(past.dtype),
             is_ego(tracks.kind)[..., None].to(past.dtype),
+            told(scene).to(past.dtype),
             sample(bev, fan(pose)).flatten(2),
         ],
         dim=-1,
@@ -109,6 +111,13 @@ def agent_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:
 def is_ego(kind: Tensor) -> Tensor:
     """(B, A) bool: agent 0."""
     return (torch.arange(kind.shape[1], device=kind.device) == 0).expand_as(kind)
+
+
+def told(scene: Scene) -> Tensor:
+    """(B, A, 3) bool: the ego's command, one of COMMANDS; none for the others, nor where its origin is "none"."""
+    command = torch.stack([scene.command == c for c in range(len(COMMANDS))], dim=-1)
+    command = command & (scene.command_origin != COMMAND_ORIGINS.index("none"))[:, None]
+    return command[:, None] & is_ego(scene.tracks.kind)[..., None]
 
 
 def lane_features(scene: Scene, graph: SceneGraph, bev: Tensor) -> Tensor:

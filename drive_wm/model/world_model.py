@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 import torch
 from torch import Tensor, nn
 
-from drive_wm.graph import nearest_others, scene_graph
+from drive_wm.graph import nearest_others, reached, scene_graph
 from drive_wm.model.bev_encoder import BevConfig, BevEncoder
 from drive_wm.model.dynamics import MIN_SPREAD_M, Context, Dynamics, DynamicsConfig, Latent, ahead, box_pose
 from drive_wm.model.relation import Refine
@@ -51,7 +51,9 @@ class WorldModel(nn.Module):
         self.modes = nn.Parameter(torch.randn(config.dynamics.modes, width))
         self.start = nn.Sequential(nn.Linear(config.encoder.width, width), Refine(width))
         self.start_norm = nn.LayerNorm(width)
-        self.rank = nn.Sequential(nn.Linear(2 * config.encoder.width, width), nn.ReLU(), nn.Linear(width, len(self.modes)))
+        self.rank = nn.Sequential(
+            nn.Linear(2 * config.encoder.width, width), Refine(width), nn.LayerNorm(width), nn.Linear(width, len(self.modes))
+        )
 
     def encode(self, scene: Scene) -> Latent:
         """The scene now, K = 1, before any plan."""
@@ -101,14 +103,14 @@ class WorldModel(nn.Module):
         """Roll the scene forward once per plan and mode.
 
         Without plans (K = 1) the ego is imagined like any other agent, for `steps` (default: the length of a Future).
-        With `reacting` only the ego and the agents nearest to it, as the Scene orders them, answer to each plan; the
-        others are imagined once, beside an ego that acts by itself.
+        Agents that no plan can reach are imagined once, beside an ego that acts by itself: the result is the same. With
+        `reacting` at most so many answer to each plan, the ego and the agents nearest to it, as the Scene orders them.
         """
         latent = self.encode(scene)
         if plans is None:
             return self._rollouts(self._alone(latent, steps or self.config.scene.future)[1:])
         everyone = scene.tracks.kind.shape[1]
-        few = min(reacting or everyone, everyone)
+        few = min(reacting or _reaching(latent, plans), everyone)
         crowds = self._alone(latent, plans.action.shape[2]) if few < everyone else []
         latent, imagined = _first(latent, few), []
         for t, action in enumerate(plans.action.unbind(dim=2)):
@@ -142,6 +144,14 @@ class WorldModel(nn.Module):
         shown = valid[..., None].to(agents.dtype)
         mean = (agents * shown).sum(1) / shown.sum(1).clamp(min=1)
         return self.rank(torch.cat([mean, agents[:, 0] * shown[:, 0]], dim=-1))
+
+
+def _reaching(latent: Latent, plans: Plans) -> int:
+    """The ego and how many of the agents nearest to it hold all those that learn of its plan before the last step."""
+    if plans.action.shape[1] == 1:  # one plan is imagined with everyone at once
+        return latent.pose.shape[3]
+    told = reached(latent.context.neighbours, plans.action.shape[2] - 1)
+    return int((told.long() * torch.arange(1, told.shape[1] + 1, device=told.device)).max())
 
 
 def _per_plan(latent: Latent, plans: int) -> Latent:
