@@ -13,7 +13,7 @@ from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.model.world_model import ModelConfig, WorldModel
 
-WEIGHTS_VERSION = 1
+WEIGHTS_VERSION = 2
 SHIPPED = ("synthetic", "nuscenes")
 
 
