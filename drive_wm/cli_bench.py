@@ -6,13 +6,18 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from drive_wm.cli_options import Json, Root, Version
+from drive_wm.cli_options import Json, Root, Version, Weights
 from drive_wm.screen import progress, screen, show
 
 bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 
 TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
 DATA = {"reader": "", "n": ",", "samples_per_second": ".1f", "load_seconds": ".1f", "peak_mib": ",.0f", "ratio": ".1f"}
+IMAGINE = {
+    "runtime": "", "scene_seconds_per_second": ",.0f", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "",
+    "ratio_to_naive": ".1f", "share_of_ceiling": ".2f", "max_difference_m": ".1e",
+}  # fmt: skip
+SCENES = 8  # that the runs take in turns
 METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
 
 
@@ -31,6 +36,31 @@ def bench_tick(
     with progress("Ticks") as bar:
         rows = bench_tick(bundle, runs, threads, weights, bar)
     show("One tick, milliseconds", rows, TICK)
+    if json:
+        write_results(json, rows, seed=None)
+
+
+@bench.command("imagine")
+def bench_imagine(
+    weights: Weights = "nuscenes",
+    caches: Annotated[
+        list[Path] | None, typer.Option("--cache", help="Take the fullest scenes of a cache; by default the sample logs'.")
+    ] = None,
+    runs: Annotated[int, typer.Option(min=1, help="Scenes to imagine.")] = 50,
+    peer_runs: Annotated[int, typer.Option(min=1, help="How many of them also plan by plan.")] = 4,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of both.")] = 2,
+    json: Json = None,
+) -> None:
+    """Seconds imagined per second: 64 plans, 6 modes, 6 s, everyone; beside the same plan by plan."""
+    from drive_wm.benchmarks.imagine_bench import bench_imagine, fullest, scenes_to_imagine
+    from drive_wm.benchmarks.results_file import write_results
+    from drive_wm.checkpoint import load_weights
+
+    model = load_weights(weights)[0]
+    scenes = fullest(scenes_to_imagine(model.config.scene, caches or []), SCENES)
+    with progress("Imagined") as bar:
+        rows = bench_imagine(model, scenes, runs, peer_runs, threads, bar)
+    show("Imagination", rows, IMAGINE)
     if json:
         write_results(json, rows, seed=None)
 

@@ -1,15 +1,19 @@
 """Batches of one kind, the same in every run, and what trimming leaves."""
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
+from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.log import Log
 from drive_wm.model.world_model import WorldModel
-from drive_wm.samples import EpochBatches, trimmed
+from drive_wm.samples import BRANCHES, EpochBatches, Samples, trimmed
+from drive_wm.scene import SceneConfig
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import tensors
 
@@ -33,6 +37,40 @@ def test_the_epoch_alone_decides_the_order() -> None:
     assert order(3) == order(3)
     assert order(3) != order(4)
     assert order(3) != order(3, seed=1)
+
+
+@pytest.mark.parametrize("processes", [2, 3])
+def test_processes_share_the_batches_evenly(monkeypatch: pytest.MonkeyPatch, processes: int) -> None:
+    """Together they read all that one would, and the first again where it does not come out even."""
+    whole = list(EpochBatches(KINDS, batch=4, seed=0))
+    monkeypatch.setattr(torch.distributed, "is_initialized", lambda: True)
+    monkeypatch.setattr(torch.distributed, "get_world_size", lambda: processes)
+    shares = []
+    for rank in range(processes):
+        monkeypatch.setattr(torch.distributed, "get_rank", lambda rank=rank: rank)
+        batches = EpochBatches(KINDS, batch=4, seed=0)
+        shares.append(list(batches))
+        assert len(batches) == len(shares[-1]) == -(-len(whole) // processes)
+    dealt = [batch for together in zip(*shares, strict=True) for batch in together]
+    assert dealt == whole + whole[: len(dealt) - len(whole)]
+
+
+def test_what_told_egos_did_is_not_learnt_from(crossroads_log: Log, tmp_path: Path) -> None:
+    for source in ("sumo", BRANCHES):
+        write_cache(iter([crossroads_log]), tmp_path / source, source, "1", "all", SceneConfig(), lambda *news: None)
+    told, free = (Samples([open_cache(tmp_path / source)], held_out=False, stride=1)[5][1] for source in (BRANCHES, "sumo"))
+    assert free.tracks.valid[0, 0].all()
+    assert not told.tracks.valid[0, 0].any()
+    assert torch.equal(told.tracks.valid[0, 1:], free.tracks.valid[0, 1:])
+    assert torch.equal(told.ego_valid, free.ego_valid)
+
+
+def test_a_scene_has_a_name(crossroads_log: Log, tmp_path: Path) -> None:
+    log = replace(crossroads_log, targets=np.array([[0, 3]]))
+    write_cache(iter([log]), tmp_path, "test", "1", "all", SceneConfig(), lambda *news: None)
+    samples = Samples([open_cache(tmp_path)], held_out=False, stride=1)
+    assert samples.name(3) == f"{log.name!r} (keyframe 3)"
+    assert samples.name(len(samples) - 1) == f"{log.name!r} (target 0)"
 
 
 def test_trimming_takes_only_what_nobody_fills(crossroads_log: Log) -> None:

@@ -1,12 +1,14 @@
 """Training from a cache: it learns, it resumes exactly after kill -9, it needs no devkit, and mistakes are named."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,10 +19,12 @@ from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.errors import InputError
 from drive_wm.log import Log
-from drive_wm.samples import Samples
+from drive_wm.losses import Losses, rollout_losses
+from drive_wm.model.world_model import WorldModel
+from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
-from drive_wm.train import logged_plan, train, without_map
+from drive_wm.train import logged_plan, train, with_commands, without_map
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)
@@ -59,6 +63,31 @@ def test_a_killed_run_resumes_as_if_nothing_had_happened(cache: Path, tmp_path: 
     expected, resumed = (load_weights(str(path))[0].state_dict() for path in (whole, killed))
     for name, value in expected.items():
         assert_close(resumed[name], value, atol=0, rtol=0, msg=name)
+
+
+@pytest.mark.slow
+def test_two_processes_train_one_model(cache: Path, tmp_path: Path) -> None:
+    """Gloo: both step with the same mean gradient, so that one file says what both hold."""
+    out = tmp_path / "run"
+    assert run(cache, out, "train.processes=2").wait(300) == 0, out.with_suffix(".log").read_text()
+    assert out.with_suffix(".log").read_text().count("Weights:") == 1
+    start, trained = WorldModel(load_weights(str(out))[0].config), load_weights(str(out))[0]
+    assert all(x.isfinite().all() for x in trained.state_dict().values())
+    assert not torch.equal(start.rank[0].weight, trained.rank[0].weight)
+
+
+def test_a_scene_whose_loss_is_not_finite_is_named(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The second scene of the first batch."""
+
+    def broken(*arguments: Any) -> Losses:
+        losses = rollout_losses(*arguments)
+        return replace(losses, joint=torch.where(torch.arange(len(losses.joint)) == 1, torch.nan, losses.joint))
+
+    monkeypatch.setattr("drive_wm.train.rollout_losses", broken)
+    samples = Samples([open_cache(cache)], held_out=False, stride=4)
+    wrong = samples.name(next(iter(EpochBatches(samples.kinds, 4, 0)))[1])
+    with pytest.raises(InputError, match=f"at step 0 for {re.escape(wrong)}. Look at these scenes"):
+        train([cache], "tiny", tmp_path / "run", [*OVERRIDES, *SIZES])
 
 
 @pytest.fixture(scope="module")
@@ -136,3 +165,18 @@ def test_map_dropout_takes_all_or_nothing(crossroads_batch: Scene) -> None:
     same = without_map(crossroads_batch, 0.0, random)
     assert same.has_lanes.all()
     assert torch.equal(same.lanes.valid, crossroads_batch.lanes.valid)
+
+
+SIDES = {"left": (3.0, 0), "just left": (2.0, 0), "straight": (1.9, 1), "slightly right": (-1.9, 1), "right": (-2.0, 2)}
+
+
+@pytest.mark.parametrize(("left_m", "command"), SIDES.values(), ids=SIDES)
+def test_commands_say_on_which_side_the_path_ends(crossroads_log: Log, left_m: float, command: int) -> None:
+    scene, future = scene_at(crossroads_log, 4)
+    position_m = future.tracks.position_m.clone()
+    position_m[:, 0, 5, 1] = left_m
+    future = replace(future, tracks=replace(future.tracks, position_m=position_m))
+    told = with_commands(scene, future, 1.0, torch.Generator().manual_seed(0))
+    assert (told.command.item(), told.command_origin.item()) == (command, 2)
+    assert with_commands(scene, future, 0.0, torch.Generator()).command_origin.item() == 0
+    assert with_commands(replace(scene, has_ego=~scene.has_ego), future, 1.0, torch.Generator()).command_origin.item() == 0

@@ -1,10 +1,13 @@
 """Agents near the ego answer to each plan; the others are imagined once: what stays the same, and what is shared."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
+from drive_wm.graph import reached
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Scene
@@ -33,6 +36,24 @@ def test_enough_reacting_agents_change_nothing(model: WorldModel, crossroads_sce
     every, few = model.imagine(crossroads_scene, plans), model.imagine(crossroads_scene, plans, reacting=present)
     for name in STATES:
         assert_close(getattr(few, name), getattr(every, name), atol=1e-4, rtol=0)
+
+
+@torch.no_grad()
+def test_whom_no_plan_reaches_is_imagined_once_and_the_same(model: WorldModel, crossroads_scene: Scene, plans: Plans) -> None:
+    """The farther half stands a kilometre away: it is shared, and equals what each plan alone imagines of everybody."""
+    there = int(crossroads_scene.tracks.valid[0, :, -1].sum())
+    away = torch.arange(crossroads_scene.tracks.kind.shape[1]) >= there // 2
+    position_m = crossroads_scene.tracks.position_m + 1000.0 * away[:, None, None]
+    scene = replace(crossroads_scene, tracks=replace(crossroads_scene.tracks, position_m=position_m))
+    told = reached(model.encode(scene).context.neighbours, steps=11)
+    assert 1 < int(told.sum()) <= there // 2
+    together = model.imagine(scene, plans)
+    alone = [model.imagine(scene, plans.map(lambda x, k=k: x[:, k : k + 1])) for k in range(3)]
+    for name in STATES:
+        each = torch.cat([getattr(one, name) for one in alone], dim=1)
+        shared = getattr(together, name)
+        assert_close(shared, each, atol=1e-4, rtol=1e-6)
+        assert torch.equal(shared[:, 0, :, there // 2 :], shared[:, 1, :, there // 2 :])
 
 
 @torch.no_grad()

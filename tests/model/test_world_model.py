@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from torch import Tensor
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
@@ -109,6 +110,17 @@ def test_message_passing_equals_dense_gather(model: WorldModel, crossroads_batch
     scene, plans = (part.map(lambda x: x.double() if x.is_floating_point() else x) for part in given)
     with torch.no_grad():
         assert_same(ragged.imagine(scene, plans), dense.imagine(scene, plans), 1e-9)
+
+
+def test_only_a_command_that_was_given_is_heard(model: WorldModel, crossroads_scene: Scene) -> None:
+    def imagined(command: int, origin: int) -> Tensor:
+        told = replace(crossroads_scene, command=torch.tensor([command]), command_origin=torch.tensor([origin]))
+        with torch.no_grad():
+            return model.imagine(told).position_m
+
+    assert torch.equal(imagined(0, 0), imagined(2, 0))
+    assert not torch.equal(imagined(0, 1), imagined(2, 1))
+    assert torch.equal(imagined(0, 1), imagined(0, 2))
 
 
 def test_a_batch_equals_its_scenes(model: WorldModel, crossroads_batch: Scene) -> None:
