@@ -21,6 +21,9 @@ from drive_wm.model.relation import ABSENT, Refine, Relation
 from drive_wm.structs import TensorStruct
 
 MIN_SPREAD_M = 0.1
+EDGE_FEATURES = RELATIVE_FEATURES + 2 + 3  # where the other is, relative velocity, in the way
+CORRIDOR_M, LEAD_M = 3.0, 10.0  # half width of an agent's way, falling off linearly; how fast a leader's weight falls
+CONFLICT_M, CONFLICT_S = 3.0, 3.0  # the same for how close two come and how soon
 STEP_FEATURES = 2 + 2 + 2  # velocity, displacement since the start, heading since the start
 
 
@@ -70,7 +73,7 @@ class Dynamics(nn.Module):
     def __init__(self, config: DynamicsConfig, bev_width: int) -> None:
         super().__init__()
         self.sense = nn.Linear(STEP_FEATURES + LOOKS * bev_width, config.width)
-        self.relation = Relation(config.width, RELATIVE_FEATURES + 2, config.message_width)
+        self.relation = Relation(config.width, EDGE_FEATURES, config.message_width)
         self.refine = Refine(config.width)
         self.norm = nn.LayerNorm(config.width)
         self.act = nn.Linear(config.width, 4)
@@ -161,7 +164,7 @@ def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]
 
 
 def _edges(here: Spoken, there: Spoken | None, rows: Tensor) -> tuple[Tensor, ...]:
-    """`relative_features` and the relative velocity of each neighbour in its receiver's frame: seven of (N, G)."""
+    """`relative_features`, relative velocity in the receiver's frame, `_in_the_way` of each neighbour: ten of (N, G)."""
     own = _body(here[1])
     bodies = torch.cat([own, _body(there[1])]) if there else own
     seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = (
@@ -172,7 +175,20 @@ def _edges(here: Spoken, there: Spoken | None, rows: Tensor) -> tuple[Tensor, ..
     distance_m = (ahead_m * ahead_m + left_m * left_m + 1e-4).sqrt()
     offset = ahead_m / 10, left_m / 10, distance_m.log1p() / 2
     velocity = _turn_back((seen_vx - vx) / 10, (seen_vy - vy) / 10, cos, sin)
-    return *offset, *_turn_back(seen_cos, seen_sin, cos, sin), *velocity
+    in_the_way = _in_the_way(ahead_m, left_m, 10 * velocity[0], 10 * velocity[1])
+    return *offset, *_turn_back(seen_cos, seen_sin, cos, sin), *velocity, *in_the_way
+
+
+def _in_the_way(ahead_m: Tensor, left_m: Tensor, vx: Tensor, vy: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """What no sum over the other's place and velocity tells: how much it leads, 1 at the own bumper, how fast the gap closes
+    (5 m/s is 1), weighted by that, and how near and how soon both come if they keep their velocities, 1 for now and here.
+    """
+    leads = (1 - left_m.abs() / CORRIDOR_M).clamp(min=0) * (ahead_m / 2).clamp(0, 1) / (1 + ahead_m.clamp(min=0) / LEAD_M)
+    # The closest approach of two points that move straight: |r + v t| is least at t = -r v / v v.
+    soon_s = (-(ahead_m * vx + left_m * vy) / (vx * vx + vy * vy + 1e-2)).clamp(0, 2 * CONFLICT_S)
+    x, y = ahead_m + vx * soon_s, left_m + vy * soon_s
+    near_m = (x * x + y * y + 1e-4).sqrt()
+    return leads, leads * (vx / -5), (-near_m / CONFLICT_M - soon_s / CONFLICT_S).exp()
 
 
 def _body(latent: Latent) -> Tensor:
