@@ -8,13 +8,12 @@ from torch import Tensor
 
 from drive_wm.datasets.cache import Cache
 from drive_wm.errors import InputError
-from drive_wm.log import STATIC, Log
+from drive_wm.log import KEEP, STATIC, Log
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Future, Scene
 from drive_wm.structs import cat
 from drive_wm.train import logged_plan
 
-KEEP = "keep"  # the branch in which the ego just goes on
 SAME_M = 1e-3
 Place = tuple[Cache, int]  # a drive of a cache
 

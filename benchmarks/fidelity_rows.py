@@ -126,16 +126,27 @@ def _branch_rows(branched: Sequence[Mapping[str, Sums]]) -> list[Row]:
         for model in (branched[0] if branched else ())
         for row in mean_rows([one[model] for one in branched], about | {"model": model}, BRANCH_MAIN)
     ]
+    yielding = _yielding([one[MODEL] for one in branched])
     for row in rows:
-        if "yields_share" in row:
-            row["n_yields"] = round(row["n"] * row["yields_share"])
+        if str(row["slice"]) in yielding:
+            row["n_yields"] = yielding[str(row["slice"])][0]
     most = [
-        {k: row[k] for k in (*about, "slice", "n", "n_yields")}
-        | {"model": MAJORITY, "sign_accuracy": max(row["yields_share"], 1 - row["yields_share"])}
-        for row in rows
-        if row["model"] == MODEL and "yields_share" in row
+        about | {"model": MAJORITY, "n": n, "n_yields": some, "sign_accuracy": max(some, n - some) / n, "slice": name}
+        for name, (some, n) in yielding.items()
+        if n
     ]
     return rows + most
+
+
+def _yielding(drives: Sequence[Sums]) -> dict[str, tuple[int, int]]:
+    """By slice, how many yield in truth and of how many."""
+    found: dict[str, tuple[int, int]] = {}
+    for drive in drives:
+        for name, figures in drive.items():
+            if "yields_share" in figures:
+                some, n = found.get(name, (0, 0))
+                found[name] = some + round(figures["yields_share"][0]), n + round(figures["yields_share"][1])
+    return found
 
 
 def _mode_error(modes: Sequence[Sums]) -> Row:
