@@ -139,7 +139,11 @@ def evaluate_world_model(
     for (title, start), columns in FIDELITY.items():
         shown = [row for row in rows if _is_shown(str(row.get("slice", "")), start)]
         if shown:
-            show(title, [row | {"slice": str(row.get("slice", "")).removeprefix(start)} for row in shown], columns)
+            show(
+                title,
+                [row | {"slice": str(row.get("slice", "")).removeprefix(start).removeprefix(", ") or "all"} for row in shown],
+                columns,
+            )
     screen.print(f"Mode probabilities are {rows[0]['mode_ece']:.2f} off on average (expected calibration error).")
     if rows[0]["not_measured"]:
         screen.print(f"Not measured: {rows[0]['not_measured']}.")
