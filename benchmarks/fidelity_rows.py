@@ -28,6 +28,18 @@ Reaction; n counts agents. `reaction: ego brakes`: `followers_slow`, share at le
 6 m/s² than when it drives as logged; `followers_change_mps`; `followers_speed_mps`, as logged. `reaction: ego absent, 20 to
 40 m`: `absence_change_m`, mean displacement over 6 s that taking the ego away makes, by distance from it now.
 
+Branches, where a cache holds them (`drive-wm synth --counterfactual`): each is compared with that in which the ego just goes
+on, from the keyframe after which they part, over six seconds; the ego's path in each is given (`ego` is `branch`). Models:
+`world_model`; `world_model_blind`, what it says where the ego goes on, whatever the ego does; `constant_velocity`; `idm`,
+vehicles along lanes. The model `majority` says of all what most of them do. Both slices also by what the ego does.
+
+- `branches: reacted`, those that in truth are over 1 m from where they are when the ego goes on, at some step: displacement;
+  n counts agent-steps; of `min_ade` and `min_fde` the joint mode is the one nearest to the truth of these
+- `branches: sign`, those that the ego comes within 30 m of or that reacted: who yields, that is makes over 1 m less way within
+  six seconds than when the ego goes on. `n`, `n_yields`, `sign_accuracy`, `yields_recall`, `yields_precision`;
+  `change_of_yielding_m`, `true_change_of_yielding_m`, mean change of the way of those that yield, as imagined and in truth;
+  `branches: sign, reacted`: of those that reacted alone
+
 Realism of rollouts over `seconds`; n counts imagined agent-steps, `n_logs` recorded ones, within the raster's reach of the
 ego. `realism: speed of vehicles`, ...: `w1`, the Wasserstein-1 distance of imagined from recorded, in `unit`; `w1_floor`, its
 mean between random halves of the recorded drives; `mean_imagined`, `mean_logs`. `realism: off-road, 0 to 10 s`, `realism:
@@ -56,7 +68,11 @@ MAIN = (
     "min_ade", "min_fde", "likeliest_ade", "expected_ade", "nll", "followers_slow", "followers_change_mps", "absence_change_m",
     *(f"cover_{percent}_{way}" for percent in SHARES for way in ("along", "across")),
 )  # fmt: skip
-MODEL, CONTROL = "world_model", "constant_velocity"
+BRANCH_MAIN = (
+    "min_ade", "min_fde", "likeliest_ade", "likeliest_fde", "sign_accuracy", "yields_share", "yields_recall",
+    "yields_precision",
+)  # fmt: skip
+MODEL, CONTROL, BLIND, LANES, MAJORITY = "world_model", "constant_velocity", "world_model_blind", "idm", "majority"
 
 
 @dataclass(frozen=True)
@@ -74,8 +90,8 @@ class Found:
     has_road: bool
 
 
-def fidelity_rows(found: Sequence[Found], seconds: float) -> list[Row]:
-    """All rows, the whole set first."""
+def fidelity_rows(found: Sequence[Found], seconds: float, branched: Sequence[Mapping[str, Sums]] = ()) -> list[Row]:
+    """All rows, the whole set first; `branched` holds what each model says of the branches of each drive that has them."""
     about = {"model": MODEL, "ego": "free", "drives": len(found)}
     forecasts = [
         row
@@ -97,8 +113,40 @@ def fidelity_rows(found: Sequence[Found], seconds: float) -> list[Row]:
         *mean_rows([one.modes for one in found], about),
         *(about | row for row in surprises),
         *reaction,
+        *_branch_rows(branched),
         *(realism_rows(recorded, imagined, rollouts) if seen else []),
     ]
+
+
+def _branch_rows(branched: Sequence[Mapping[str, Sums]]) -> list[Row]:
+    """The rows of the branches by model, and what saying of all what most do would get."""
+    about = {"ego": "branch", "drives": len(branched)}
+    rows = [
+        row
+        for model in (branched[0] if branched else ())
+        for row in mean_rows([one[model] for one in branched], about | {"model": model}, BRANCH_MAIN)
+    ]
+    yielding = _yielding([one[MODEL] for one in branched])
+    for row in rows:
+        if str(row["slice"]) in yielding:
+            row["n_yields"] = yielding[str(row["slice"])][0]
+    most = [
+        about | {"model": MAJORITY, "n": n, "n_yields": some, "sign_accuracy": max(some, n - some) / n, "slice": name}
+        for name, (some, n) in yielding.items()
+        if n
+    ]
+    return rows + most
+
+
+def _yielding(drives: Sequence[Sums]) -> dict[str, tuple[int, int]]:
+    """By slice, how many yield in truth and of how many."""
+    found: dict[str, tuple[int, int]] = {}
+    for drive in drives:
+        for name, figures in drive.items():
+            if "yields_share" in figures:
+                some, n = found.get(name, (0, 0))
+                found[name] = some + round(figures["yields_share"][0]), n + round(figures["yields_share"][1])
+    return found
 
 
 def _mode_error(modes: Sequence[Sums]) -> Row:

@@ -29,9 +29,8 @@ from drive_wm.datasets.sumo_runs import (
 )
 from drive_wm.datasets.sumo_simulation import STEP_S, Trace
 from drive_wm.datasets.sumo_tracks import STRIDE_STEPS, wheeled
-from drive_wm.log import Log
+from drive_wm.log import KEEP, Log
 
-KEEP = "keep"
 ACTIONS = (KEEP, "brake", "accelerate", "change_lane")
 FIRST_KEYFRAME, LAST_KEYFRAME = 8, KEYFRAMES - 14  # of a branch: enough past, and six seconds of future
 LEAST_SPEED_MPS = 5.0

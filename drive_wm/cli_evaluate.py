@@ -30,6 +30,13 @@ FIDELITY = {  # title of a table, how its rows' slices begin: columns
     ("Reaction: followers when the ego brakes, others when it is absent", "reaction: "): {
         "slice": "", "followers_slow": ".0%", "followers_change_mps": ".2f", "absence_change_m": ".2f", "n": "",
     },
+    ("Branches: six seconds of those that reacted to the ego, metres", "branches: reacted"): {
+        "slice": "", "model": "", "min_ade": ".2f", "likeliest_ade": ".2f", "likeliest_fde": ".2f", "n": "",
+    },
+    ("Branches: who yields to the ego", "branches: sign"): {
+        "slice": "", "model": "", "sign_accuracy": ".1%", "yields_recall": ".0%", "yields_precision": ".0%", "n_yields": "",
+        "n": "",
+    },
     ("Distributions of long rollouts against the logs", "realism: "): {
         "slice": "", "w1": ".3f", "w1_floor": ".3f", "rate_imagined": ".1%", "rate_logs": ".1%", "n": "",
     },
@@ -132,7 +139,11 @@ def evaluate_world_model(
     for (title, start), columns in FIDELITY.items():
         shown = [row for row in rows if _is_shown(str(row.get("slice", "")), start)]
         if shown:
-            show(title, [row | {"slice": str(row.get("slice", "")).removeprefix(start)} for row in shown], columns)
+            show(
+                title,
+                [row | {"slice": str(row.get("slice", "")).removeprefix(start).removeprefix(", ") or "all"} for row in shown],
+                columns,
+            )
     screen.print(f"Mode probabilities are {rows[0]['mode_ece']:.2f} off on average (expected calibration error).")
     if rows[0]["not_measured"]:
         screen.print(f"Not measured: {rows[0]['not_measured']}.")

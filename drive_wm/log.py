@@ -17,6 +17,7 @@ from drive_wm.files import write_atomically
 LOG_VERSION = 2
 KINDS = ("vehicle", "cyclist", "pedestrian", "static")
 VEHICLE, CYCLIST, PEDESTRIAN, STATIC = range(4)
+KEEP = "keep"  # branch_action where the ego just goes on
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from typer.testing import CliRunner
@@ -101,6 +102,39 @@ def test_nothing_to_measure(model, crossroads_log):
     found = of_drive(model, crossroads_log, scene[-1:], future[-1:], 2, torch.Generator().manual_seed(0))
     with pytest.raises(InputError, match="seen again half a second later"):
         fidelity_rows([found], 1.0)
+
+
+@pytest.fixture(scope="module")
+def branch_rows(tmp_path_factory, crossroads_log, model, weights):
+    """The crossroads as one drive with two branches: the ego falls back or gets ahead, and so does the car ahead of it."""
+    logs = []
+    for action, metres in (("keep", 0.0), ("brake", -0.6), ("accelerate", 0.4)):
+        moved_m = metres * (np.arange(24).clip(min=6) - 6)
+        ego_pose, position_m = crossroads_log.ego_pose.copy(), crossroads_log.position_m.copy()
+        for pose, m in ((ego_pose, moved_m), (position_m[0], moved_m)):
+            pose[:, :2] += m[:, None] * np.stack([np.cos(ego_pose[:, 2]), np.sin(ego_pose[:, 2])], -1)
+        link = {"branch_of": "drive-keep", "branch_step": 6, "branch_action": action, "name": f"drive-{action}"}
+        logs.append(replace(crossroads_log, ego_pose=ego_pose, position_m=position_m, **link))
+    out = tmp_path_factory.mktemp("branches") / "cache"
+    write_cache(iter(logs), out, "hand", "1", "all", TINY.model.scene, lambda *_: None)
+    return run_world_model([out], weights, seconds=1.0)
+
+
+def test_branches_have_rows(branch_rows):
+    reacted = {row["model"]: row for row in branch_rows if row.get("slice") == "branches: reacted"}
+    assert list(reacted) == ["world_model", "world_model_blind", "constant_velocity", "idm"]
+    assert all(row["n"] == 24 and row["drives"] == 1 and row["ego"] == "branch" for row in reacted.values())
+    sign = {row["model"]: row for row in branch_rows if row.get("slice") == "branches: sign"}
+    assert [*sign] == [*reacted, "majority"]
+    assert all(row["n_yields"] == 1 for row in sign.values())  # the car ahead, when the ego falls back
+    assert sign["majority"]["sign_accuracy"] == sign["constant_velocity"]["sign_accuracy"] == 1 - 1 / sign["majority"]["n"]
+    assert {"branches: sign, brake", "branches: sign, reacted", "branches: reacted, accelerate"} <= {
+        row.get("slice") for row in branch_rows
+    }
+
+
+def test_a_drive_counts_once_however_many_branches_it_has(branch_rows):
+    assert branch_rows[0]["drives"] == 1
 
 
 @pytest.mark.slow
