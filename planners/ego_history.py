@@ -16,8 +16,10 @@ from drive_wm.kinematics import DT_S
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Scene
 
-FAR = 10.0  # metres, or metres per second, that count as 1
-STEP_FEATURES = 7  # position, cosine and sine of the heading, velocity, whether it is known
+FAR_M, FAST_MPS, TURN_RAD = 10.0, 10.0, 0.2  # what the network reads or says as 1
+STEP_FEATURES = (
+    10  # position, heading as cosine, sine and angle, velocity, its change since the step before; whether it is known
+)
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class EgoHistory(nn.Module):
         changed = self.network(features(past)).unflatten(1, (self.config.steps, 3))
         times_s = DT_S * torch.arange(1, self.config.steps + 1, dtype=changed.dtype, device=changed.device)
         kept_m = past.tracks.velocity_mps[:, 0, -1, :1] * times_s
-        pose = torch.cat([kept_m[..., None] + FAR * changed[..., :1], FAR * changed[..., 1:2], changed[..., 2:]], dim=-1)
+        pose = torch.cat([kept_m[..., None] + FAR_M * changed[..., :1], FAR_M * changed[..., 1:2], changed[..., 2:]], dim=-1)
         moved_m = torch.diff(pose[..., :2], dim=1, prepend=torch.zeros_like(pose[:, :1, :2]))
         return Trajectory(pose, moved_m.square().sum(-1).sqrt() / DT_S)
 
@@ -62,8 +64,16 @@ def features(past: EgoPast) -> Tensor:
     """What the network reads (B, D); zeros stand for what is not known."""
     tracks = past.tracks
     known = tracks.valid[:, 0, :, None].to(tracks.yaw_rad.dtype)
-    heading = torch.stack([tracks.yaw_rad[:, 0].cos(), tracks.yaw_rad[:, 0].sin()], dim=-1)
+    yaw_rad, velocity_mps = tracks.yaw_rad[:, 0, :, None], tracks.velocity_mps[:, 0]
+    heading = torch.cat([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
     axle_m = tracks.position_m[:, 0] - past.ego_centre_m[:, None, None] * heading
-    steps = torch.cat([axle_m / FAR, heading, tracks.velocity_mps[:, 0] / FAR, torch.ones_like(known)], dim=-1) * known
+    parts = [axle_m / FAR_M, heading, yaw_rad / TURN_RAD, velocity_mps / FAST_MPS, _change(velocity_mps)]
+    steps = torch.cat([*parts, torch.ones_like(known)], dim=-1) * known
     told = (past.command_origin != COMMAND_ORIGINS.index("none"))[:, None]
     return torch.cat([steps.flatten(1), F.one_hot(past.command, len(COMMANDS)) * told], dim=-1)
+
+
+def _change(velocity_mps: Tensor) -> Tensor:
+    """How much each velocity (B, T, 2) differs from the one before; 0 where that is not known, which a Scene writes as 0."""
+    before_mps = torch.cat([torch.zeros_like(velocity_mps[:, :1]), velocity_mps[:, :-1]], dim=1)
+    return torch.where((before_mps != 0).any(-1, keepdim=True), velocity_mps - before_mps, 0.0)

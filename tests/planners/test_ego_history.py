@@ -31,12 +31,22 @@ def test_without_corrections_it_keeps_its_velocity(road):
 
 
 def test_features_by_hand(road):
-    """At 8 m/s the rear axle was 4 m behind half a second ago; no command was given."""
-    read = features(ego_past(road(speed_mps=8.0)))[0]
-    assert read.shape == (5 * 7 + 3,)
-    assert_close(read[21:28], torch.tensor([-4.0, 0.0, 0.0, 0.0, 8.0, 0.0, 10.0]) / 10 + torch.eye(7)[2])
-    assert_close(read[28:35], torch.tensor([0.0, 0.0, 0.0, 0.0, 8.0, 0.0, 10.0]) / 10 + torch.eye(7)[2])
-    assert_close(read[35:], torch.zeros(3))
+    """From 6 to 8 m/s within half a second, in which the rear axle came 4 m; no command was given."""
+    past = ego_past(road(speed_mps=8.0))
+    velocity_mps = past.tracks.velocity_mps.clone()
+    velocity_mps[0, 0, :-1, 0] = 6.0
+    read = features(replace(past, tracks=replace(past.tracks, velocity_mps=velocity_mps)))[0]
+    before, now = [-0.4, 0, 1, 0, 0, 0.6, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0.8, 0, 2, 0, 1]
+    assert_close(read[30:], torch.tensor([*before, *now, 0, 0, 0], dtype=torch.float32))
+
+
+def test_a_velocity_is_no_change_from_an_unknown_one(road):
+    """The first keyframe of a drive has none, as if the ego stood: the second must not read a start from it."""
+    past = ego_past(road(speed_mps=8.0))
+    velocity_mps = past.tracks.velocity_mps.clone()
+    velocity_mps[0, 0, :-1] = 0.0
+    read = features(replace(past, tracks=replace(past.tracks, velocity_mps=velocity_mps)))[0]
+    assert_close(read[47:49], torch.zeros(2))
 
 
 def test_others_and_the_map_do_not_matter(road):
