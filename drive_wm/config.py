@@ -46,7 +46,7 @@ class Config:
 
 @dataclass(frozen=True)
 class EgoTrainConfig:
-    epochs: int = 120
+    epochs: int = 60
     batch: int = 256
     learning_rate: float = 2e-3
     weight_decay: float = 1e-2
