@@ -5,7 +5,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from drive_wm.checkpoint import load_weights
+from drive_wm.checkpoint import load_ego_history, load_weights
 from drive_wm.errors import InputError
 from drive_wm.model.world_model import REACTING
 from drive_wm.planners import constant_velocity, idm, world_model
@@ -24,6 +24,7 @@ def world_model_planner(weights: str) -> Planner:
 
 PLANNERS: dict[str, Callable[[str], Planner]] = {
     "world_model": world_model_planner,
+    "ego_history": lambda weights: load_ego_history(weights)[0].plan,
     "constant_velocity": lambda weights: constant_velocity.plan,
     "idm": lambda weights: idm.plan,
 }

@@ -60,7 +60,9 @@ class Planned:
 def plan_drive(log: Log, scene: Scene, plan: Callable[[Scene], Trajectory], batch: int = 8, every: int = 1) -> Planned:
     """Let a planner drive through the scenes of a log, one per keyframe planned at."""
     _check_drive(log, scene, every)
-    origins = frozenset(COMMAND_ORIGINS[i] for i in set(scene.command_origin.tolist()))
+    # The last keyframe is compared with nothing, and no future tells its command.
+    compared = len(range(0, len(log.keyframes) - 1, every))
+    origins = frozenset(COMMAND_ORIGINS[i] for i in set(scene.command_origin[:compared].tolist()))
     return Planned(log, _planned_poses(plan, scene, batch), origins, scene.tracks.valid.shape[-1])
 
 

@@ -41,6 +41,7 @@ class DriveScores:
     """The S samples of a drive that enter the protocol."""
 
     scene: str
+    all_traffic: bool  # False: obstacles that were not recorded are not there to be hit
     samples: tuple[str, ...]  # (S,)
     slices: tuple[tuple[str, ...], ...]  # (S,)
     rows: PlanRows
@@ -65,6 +66,7 @@ def score_drive(
     rows = score_plans(protocol, plans, truths, valid, [[boxes for _, boxes in sample] for sample in found])
     return DriveScores(
         scene=log.name,
+        all_traffic=log.has_all_traffic,
         samples=tuple(log.keyframes[step] for step in steps),
         slices=tuple(slices[step] for step in steps),
         rows=rows,

@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+import torch
+
 from drive_wm.benchmarks.planner_named import Planner, planner_named
 from drive_wm.benchmarks.planning import Planned, plan_drive, score_file, score_human, score_planned
 from drive_wm.benchmarks.planning_input import checked_protocol
@@ -15,6 +17,8 @@ from drive_wm.datasets.engines import here_or
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.metrics.planning import PROTOCOLS
+from drive_wm.scene import COMMAND_ORIGINS
+from drive_wm.told import with_command, without_ego_status
 
 Progress = Callable[[int, int, str], None]  # finished drives, of how many, name of the last
 
@@ -26,6 +30,22 @@ class Drives:
     name: str
     samples: Mapping[str, Sequence[str]]  # scene: its keyframes in time
     logs: Callable[[], Iterator[Log]]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What a planner is told beside map and traffic."""
+
+    ego_status: bool = True  # the ego's past poses and its velocity
+    command: str = "none"  # where its command comes from, of COMMAND_ORIGINS
+
+    def check(self) -> None:
+        """Raise InputError for a command of unknown origin."""
+        if self.command not in COMMAND_ORIGINS:
+            raise InputError(f"No command origin {self.command!r}; pass --command with one of {', '.join(COMMAND_ORIGINS)}.")
+
+
+NO_COMMAND = Told()
 
 
 def protocols_named(name: str) -> tuple[str, ...]:
@@ -76,11 +96,14 @@ def run_planner(
     progress: Progress,
     only: Sequence[str] = (),
     engine: str = "local",
+    told: Told = NO_COMMAND,
 ) -> Evaluation:
     """Let a planner drive through prepared caches, or some of their drives, and score it; "log" is the human.
 
-    The engine says where it plans: here on all cores, or drive by drive wherever Ray has one.
+    The engine says where it plans: here on all cores, or drive by drive wherever Ray has one. What it is not told is not
+    in the scenes that it gets, whichever planner it is.
     """
+    told.check()
     drives = _drives(caches, only)
     count = len(drives)
 
@@ -90,13 +113,17 @@ def run_planner(
     if planner == HUMAN:
         return score_human((cache.log(i) for cache, i in drives), protocols, legacy_index, report)
     plan = planner_named(planner, weights)
-    planned = here_or(engine)(partial(_plan_drive, plan=plan), (cache.alone(i) for cache, i in drives))
-    return score_planned(planned, planner, protocols, legacy_index=legacy_index, progress=report)
+    planned = here_or(engine)(partial(_plan_drive, plan=plan, told=told), (cache.alone(i) for cache, i in drives))
+    return score_planned(planned, planner, protocols, told.ego_status, legacy_index, report)
 
 
-def _plan_drive(drive: Cache, plan: Planner) -> Planned:
+def _plan_drive(drive: Cache, plan: Planner, told: Told) -> Planned:
     """Plan the only drive of a cache."""
-    return plan_drive(drive.log(0), drive.scenes(0, "ego")[0], plan)
+    log, scene = drive.log(0), drive.scenes(0, "ego")[0]
+    if log.has_ego:
+        scene = with_command(scene, log, told.command)
+    hidden = torch.full_like(scene.has_ego, not told.ego_status)
+    return plan_drive(log, without_ego_status(scene, hidden), plan)
 
 
 def _drives(caches: Sequence[Path], only: Sequence[str] = ()) -> list[tuple[Cache, int]]:

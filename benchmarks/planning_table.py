@@ -21,7 +21,7 @@ class Evaluation:
     """One planner over some drives, under each protocol."""
 
     planner: str
-    about: Mapping[str, Any]  # ego_status, command_origin, frames
+    about: Mapping[str, Any]  # ego_status, command_origin, frames; rows add all_traffic = False where part of it was recorded
     scores: Mapping[Protocol, Sequence[DriveScores]]  # a drive each
 
     def table(self) -> list[dict[str, Any]]:
@@ -48,11 +48,12 @@ class Evaluation:
                 return []
             raise InputError(f"No sample enters protocol {protocol!r}: no drive has enough keyframes. Leave it out.")
         of_log = {"ego_status": False, "command_origin": "none", "frames": 0}
+        about = {**self.about, **({} if all(drive.all_traffic for drive in self.scores[protocol]) else {"all_traffic": False})}
         number = np.unique(scene, return_inverse=True)[1]
         human = rows.of_human()
-        own = {"planner": self.planner, "protocol": protocol, **self.about, **summary, **rows.intervals(number), **named}
+        own = {"planner": self.planner, "protocol": protocol, **about, **summary, **rows.intervals(number), **named}
         control = {
-            "planner": HUMAN, "protocol": protocol, **self.about, **of_log, **human.summary(), **human.intervals(number),
+            "planner": HUMAN, "protocol": protocol, **about, **of_log, **human.summary(), **human.intervals(number),
             **named,
         }  # fmt: skip
         return [control] if self.planner == HUMAN else [own, control]

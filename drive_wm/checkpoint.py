@@ -4,17 +4,22 @@ import json
 from dataclasses import asdict, dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TypeVar
 
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
+from torch import Tensor
 
-from drive_wm.config import model_config_from
+from drive_wm.config import ego_history_config_from, model_config_from
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.model.world_model import ModelConfig, WorldModel
+from drive_wm.planners.ego_history import EgoHistory
 
 WEIGHTS_VERSION = 2
 SHIPPED = ("synthetic", "nuscenes")
+WORLD_MODEL, EGO_HISTORY = "world_model", "ego_history"  # what weights are of; files that do not say so hold a world model
+Network = TypeVar("Network", WorldModel, EgoHistory)
 
 
 @dataclass(frozen=True)
@@ -26,10 +31,11 @@ class Origin:
     licence: str
 
 
-def save_weights(model: WorldModel, origin: Origin, path: Path) -> None:
+def save_weights(model: WorldModel | EgoHistory, origin: Origin, path: Path) -> None:
     """Write weights whole or not at all."""
     header = {
         "drive_wm_weights": str(WEIGHTS_VERSION),
+        "model": EGO_HISTORY if isinstance(model, EgoHistory) else WORLD_MODEL,
         "config": json.dumps(asdict(model.config)),
         "origin": json.dumps(asdict(origin)),
     }
@@ -57,6 +63,24 @@ def load_weights(weights: str, expected: ModelConfig | None = None) -> tuple[Wor
     `expected`.
     """
     path = weights_path(weights)
+    header, tensors = _read(path, WORLD_MODEL)
+    config = model_config_from(json.loads(header["config"]))
+    if expected is not None and config != expected:
+        raise InputError(
+            f"{path} was trained with another configuration: {_difference(config, expected)}. Pass the same preset."
+        )
+    return _filled(WorldModel(config), tensors, path), _origin(header)
+
+
+def load_ego_history(weights: str) -> tuple[EgoHistory, Origin]:
+    """The planner `ego_history` in evaluation mode and its origin; raises as `load_weights` does."""
+    path = weights_path(weights)
+    header, tensors = _read(path, EGO_HISTORY)
+    return _filled(EgoHistory(ego_history_config_from(json.loads(header["config"]))), tensors, path), _origin(header)
+
+
+def _read(path: Path, needed: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a file that holds weights of the model needed."""
     try:
         with safe_open(path, framework="pt") as file:
             header = file.metadata() or {}
@@ -66,12 +90,14 @@ def load_weights(weights: str, expected: ModelConfig | None = None) -> tuple[Wor
     if header.get("drive_wm_weights") != str(WEIGHTS_VERSION):
         found = header.get("drive_wm_weights", "none")
         raise InputError(f"{path} holds weights version {found}; needed: {WEIGHTS_VERSION}. Train again with `drive-wm train`.")
-    config = model_config_from(json.loads(header["config"]))
-    if expected is not None and config != expected:
-        raise InputError(
-            f"{path} was trained with another configuration: {_difference(config, expected)}. Pass the same preset."
-        )
-    model = WorldModel(config)
+    found = header.get("model", WORLD_MODEL)
+    if found != needed:
+        how = f"`drive-wm train --preset {EGO_HISTORY}` makes them" if needed == EGO_HISTORY else "see --preset"
+        raise InputError(f"{path} holds weights of {found}; needed: those of {needed}, {how}. Pass them with --weights.")
+    return header, tensors
+
+
+def _filled(model: Network, tensors: dict[str, Tensor], path: Path) -> Network:
     shapes = {k: tuple(v.shape) for k, v in model.state_dict().items()}
     found_shapes = {k: tuple(v.shape) for k, v in tensors.items()}
     if shapes != found_shapes:
@@ -81,8 +107,12 @@ def load_weights(weights: str, expected: ModelConfig | None = None) -> tuple[Wor
             f"{shapes.get(name, 'none')}. The file is from another model; train again with `drive-wm train`."
         )
     model.load_state_dict(tensors)
+    return model.eval()
+
+
+def _origin(header: dict[str, str]) -> Origin:
     text = json.loads(header["origin"])
-    return model.eval(), Origin(tuple(text["trained_on"]), text["command"], text["licence"])
+    return Origin(tuple(text["trained_on"]), text["command"], text["licence"])
 
 
 def _difference(found: ModelConfig, needed: ModelConfig) -> str:

@@ -125,13 +125,15 @@ def sample_logs(out: Annotated[Path, typer.Option(help="Folder to write.")]) -> 
 def train(
     cache: Caches,
     out: Annotated[Path, typer.Option(help="Folder of the run: weights, checkpoints, TensorBoard log.")],
-    preset: Annotated[str, typer.Option(help="tiny (seconds on a CPU), cpu-hour or base.")] = "base",
+    preset: Annotated[
+        str, typer.Option(help="tiny (seconds on a CPU), cpu-hour, base, or ego_history, a baseline planner.")
+    ] = "base",
     overrides: Annotated[list[str] | None, typer.Argument(metavar="KEY=VALUE", help="train.epochs=5, for example.")] = None,
     init: Annotated[str | None, typer.Option(help="Start from these weights: `synthetic`, `nuscenes` or a path.")] = None,
     leave_out: Annotated[list[str] | None, typer.Option(help="Name of a drive never to train on; repeatable.")] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with a run that was stopped.")] = False,
 ) -> None:
-    """Train the world model on caches; writes OUT/weights.safetensors."""
+    """Train the world model, or the preset's other one, on caches; writes OUT/weights.safetensors."""
     from drive_wm.train import train
 
     command = shlex.join(["drive-wm", *sys.argv[1:]])

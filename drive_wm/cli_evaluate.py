@@ -51,7 +51,8 @@ CLOSED_LOOP = {
 def evaluate_planning(
     cache: Annotated[list[Path] | None, typer.Option(help="Folder that `drive-wm prepare` wrote; repeatable.")] = None,
     planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
+        str,
+        typer.Option(help="world_model, ego_history, constant_velocity, idm, log (the human), or your own FILE.py:FUNCTION."),
     ] = "world_model",
     weights: Weights = "synthetic",
     only: Annotated[list[str] | None, typer.Option(help="Name of a drive to evaluate alone; repeatable.")] = None,
@@ -60,6 +61,13 @@ def evaluate_planning(
     version: Version = "v1.0-trainval",
     split: Annotated[str, typer.Option(help="With --root: the split's name.")] = "val",
     protocol: Annotated[str, typer.Option(help="uniad, stp3_vad, bev_planner, sparsedrive, strict, or all of them.")] = "all",
+    command: Annotated[
+        str,
+        typer.Option(help="What a planner is told: none, route, or ground_truth_offset, read from the future as papers do."),
+    ] = "none",
+    hide_ego_status: Annotated[
+        bool, typer.Option("--hide-ego-status", help="Keep the ego's past poses and its velocity from a planner.")
+    ] = False,
     legacy_index: Annotated[
         bool, typer.Option("--legacy-index", help="stp3_vad: classes as VAD's category numbers read on plain nuScenes.")
     ] = False,
@@ -78,13 +86,16 @@ def evaluate_planning(
             drives = run.drives_named(root, version, split, cache or [])
             evaluation = run.run_file(plans, drives, protocols, legacy_index, bar)
         else:
-            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar, only or [], engine)
+            told = run.Told(not hide_ego_status, command)
+            evaluation = run.run_planner(cache or [], planner, weights, protocols, legacy_index, bar, only or [], engine, told)
     table = evaluation.table()
     show(
         "Open-loop planning: L2 in metres, shares of samples in collision",
         [row for row in table if "slice" not in row],
         PLANNING,
     )
+    if not table[0].get("all_traffic", True):
+        screen.print("The source recorded part of the traffic only: a collision with anybody else is not seen.")
     if json:
         write_results(json, table, seed=None)
     if rows:
@@ -160,7 +171,8 @@ def _is_shown(name: str, start: str) -> bool:
 def evaluate_closed_loop(
     cache: Caches,
     planner: Annotated[
-        str, typer.Option(help="world_model, constant_velocity, idm, log (the human), or FILE.py:FUNCTION of your own.")
+        str,
+        typer.Option(help="world_model, ego_history, constant_velocity, idm, log (the human), or your own FILE.py:FUNCTION."),
     ] = "world_model",
     weights: Weights = "synthetic",
     traffic: Annotated[

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -12,6 +12,9 @@ from drive_wm.model.bev_encoder import BevConfig
 from drive_wm.model.dynamics import DynamicsConfig
 from drive_wm.model.scene_encoder import EncoderConfig
 from drive_wm.model.world_model import ModelConfig
+from drive_wm.planners.ego_history import EgoHistoryConfig
+
+Known = TypeVar("Known", ModelConfig, EgoHistoryConfig)
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,31 @@ class Config:
     train: TrainConfig = field(default_factory=TrainConfig)
 
 
+@dataclass(frozen=True)
+class EgoTrainConfig:
+    epochs: int = 60
+    batch: int = 256
+    learning_rate: float = 2e-3
+    weight_decay: float = 1e-2
+    gradient_clip: float = 1.0
+    hide_ego_status: float = 0.25  # share of samples without the ego's motion
+    hide_command: float = 0.5  # share of samples without the command
+    mirror: float = 0.5  # share of batches that are seen in a mirror
+    ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
+    precision: Literal["32-true"] = "32-true"
+    hold_out: int = 10  # every n-th log is for validation; 0: none
+    processes: int = 1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class EgoConfig:
+    """The baseline planner that reads nothing but the ego's past."""
+
+    model: EgoHistoryConfig = field(default_factory=EgoHistoryConfig)
+    train: EgoTrainConfig = field(default_factory=EgoTrainConfig)
+
+
 TINY = Config(
     model=ModelConfig(
         bev=BevConfig(width=8, blocks=1),
@@ -58,10 +86,10 @@ CPU_HOUR = Config(
         epochs=10, batch=16, learning_rate=2e-3, agents=8, map_dropout=0.05, ema=0.999, precision="bf16-mixed", processes=2
     )
 )
-PRESETS = {"tiny": TINY, "base": BASE, "cpu-hour": CPU_HOUR}
+PRESETS: dict[str, Config | EgoConfig] = {"tiny": TINY, "base": BASE, "cpu-hour": CPU_HOUR, "ego_history": EgoConfig()}
 
 
-def preset(name: str, overrides: Sequence[str] = ()) -> Config:
+def preset(name: str, overrides: Sequence[str] = ()) -> Config | EgoConfig:
     """A preset changed by overrides such as `model.dynamics.width=64`; raises InputError for names it does not know."""
     if name not in PRESETS:
         raise InputError(f"Unknown preset {name!r}; known: {', '.join(PRESETS)}. Pass --preset with one of them.")
@@ -95,8 +123,17 @@ def _changed(config: Any, path: list[str], value: str, override: str) -> Any:
 
 def model_config_from(values: dict[str, Any]) -> ModelConfig:
     """Undo `asdict`; raises InputError when the fields are not those of this version."""
+    return _config_from(ModelConfig, values)
+
+
+def ego_history_config_from(values: dict[str, Any]) -> EgoHistoryConfig:
+    """As `model_config_from`."""
+    return _config_from(EgoHistoryConfig, values)
+
+
+def _config_from(kind: type[Known], values: dict[str, Any]) -> Known:
     try:
-        config = TypeAdapter(ModelConfig).validate_python(values)
+        config = TypeAdapter(kind).validate_python(values)
     except ValidationError as error:
         raise InputError(f"The model configuration does not fit this version: {error.errors()[0]['loc']}.") from error
     if asdict(config) != values:

@@ -5,6 +5,7 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
+from drive_wm.ego_past import EgoPast
 from drive_wm.geometry import wrap_angle
 from drive_wm.scene import COMMANDS, RASTER_LAYERS, Future, Lanes, Scene, Tracks
 
@@ -24,6 +25,11 @@ def mirrored(scene: Scene) -> Scene:
         route_m=_point(scene.route_m),
         command=len(COMMANDS) - 1 - scene.command,
     )
+
+
+def mirrored_past(past: EgoPast) -> EgoPast:
+    """The ego's past, in the mirror."""
+    return replace(past, tracks=_tracks(past.tracks), command=len(COMMANDS) - 1 - past.command)
 
 
 def mirrored_future(future: Future) -> Future:

@@ -51,7 +51,7 @@ class SceneBuilder:
     def __init__(self, log: Log, config: SceneConfig = DEFAULT) -> None:
         self.log, self.config = log, config
         self._is_view = False
-        self._boxes = _boxes(log)
+        self._boxes = boxes_of(log)
         self._shapes = map_shapes(log.map)
         self._lanes = lane_table(log.map, config.lane_points)
         self._elements = element_table(log.map, config.element_points)
@@ -59,7 +59,7 @@ class SceneBuilder:
     def with_log(self, log: Log) -> "SceneBuilder":
         """The same prepared map around other boxes or another viewpoint of the drive."""
         builder = copy(self)
-        builder.log, builder._boxes, builder._is_view = log, _boxes(log), True
+        builder.log, builder._boxes, builder._is_view = log, boxes_of(log), True
         return builder
 
     def shown(self, step: int) -> Ints:
@@ -78,10 +78,10 @@ class SceneBuilder:
         past = self._boxes.tracks(shown, step + np.arange(1 - config.history, 1), step, pose, config.agents)
         coming = step + np.arange(1, config.future + 1)
         future = self._boxes.tracks(shown, coming, step, pose, config.agents)
-        ego_pose, ego_valid = _ego_future(log, coming, pose)
+        ego_pose, ego_valid = ego_future(log, coming, pose)
         raster, edge_m = draw(self._shapes, log.ego_pose[step])
         route_m, has_route = _route_ahead(log, pose, config.route_points)
-        origin, choice = _command(command, log, pose, step)
+        origin, choice = command_at(command, log, pose, step)
         scene = Scene(
             tracks=past,
             lanes=self._lanes.near(pose, config.lanes),
@@ -102,7 +102,7 @@ class SceneBuilder:
 
 
 @dataclass(frozen=True)
-class _Boxes:
+class Boxes:
     """The ego and every other agent of a log, in the global frame."""
 
     position_m: Floats  # (1 + A, S, 2)
@@ -136,7 +136,7 @@ class _Boxes:
         )
 
 
-def _boxes(log: Log) -> _Boxes:
+def boxes_of(log: Log) -> Boxes:
     heading = np.stack([np.cos(log.ego_pose[:, 2]), np.sin(log.ego_pose[:, 2])], axis=-1)
     ego_m = log.ego_pose[:, :2] + log.ego_centre_m * heading
     steps = len(log.keyframes)
@@ -146,7 +146,7 @@ def _boxes(log: Log) -> _Boxes:
     velocity_mps = np.zeros_like(position_m)
     velocity_mps[:, 1:] = np.diff(position_m, axis=1) / np.diff(log.time_s)[:, None]
     velocity_mps[:, 1:][~(valid[:, 1:] & valid[:, :-1])] = 0.0
-    return _Boxes(
+    return Boxes(
         position_m=position_m,
         yaw_rad=np.concatenate([log.ego_pose[None, :, 2], log.yaw_rad]),
         velocity_mps=velocity_mps,
@@ -156,7 +156,7 @@ def _boxes(log: Log) -> _Boxes:
     )
 
 
-def _ego_future(log: Log, steps: Ints, pose: Tensor) -> tuple[Tensor, Tensor]:
+def ego_future(log: Log, steps: Ints, pose: Tensor) -> tuple[Tensor, Tensor]:
     """Rear-axle poses (T, 3) in the ego frame and whether the log reaches them (T,)."""
     at = steps.clip(0, len(log.keyframes) - 1)
     valid = torch.from_numpy(at == steps)
@@ -177,7 +177,7 @@ def _route_ahead(log: Log, pose: Tensor, points: int) -> tuple[Tensor, bool]:
     return transform(inverse(pose), torch.from_numpy(at)), True
 
 
-def _command(origin: str, log: Log, pose: Tensor, step: int) -> tuple[str, str]:
+def command_at(origin: str, log: Log, pose: Tensor, step: int) -> tuple[str, str]:
     """Origin and command; where the log cannot tell, the origin is "none"."""
     if origin not in COMMAND_ORIGINS:
         raise InputError(f"No command origin {origin!r}; needed: one of {', '.join(COMMAND_ORIGINS)}.")

@@ -9,16 +9,15 @@ from pathlib import Path
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
-from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from drive_wm.checkpoint import Origin, load_weights, save_weights
-from drive_wm.config import Config, preset
+from drive_wm.checkpoint import load_weights, save_weights
+from drive_wm.config import Config, EgoConfig, preset
 from drive_wm.datasets.cache import Cache, open_caches
 from drive_wm.errors import InputError
+from drive_wm.fit import fit, last_checkpoint, one_cycle, origin_of
 from drive_wm.kinematics import follow, roll
 from drive_wm.losses import Losses, rollout_losses
 from drive_wm.mirror import mirrored, mirrored_future
@@ -27,8 +26,7 @@ from drive_wm.rollouts import Plans
 from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
 from drive_wm.scene import COMMAND_ORIGINS, Future, Scene, SceneConfig, ego_speed_mps
 from drive_wm.scene_at import COMMAND_OFFSET_M, COMMAND_STEPS
-
-LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
+from drive_wm.train_ego_history import train_ego_history
 
 
 def logged_plan(scene: Scene, future: Future) -> Plans:
@@ -132,12 +130,7 @@ class Training(lightning.LightningModule):
         self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        optimizer = torch.optim.AdamW(
-            self.model.parameters(), lr=self.train_config.learning_rate, weight_decay=self.train_config.weight_decay
-        )
-        steps = max(int(self.trainer.estimated_stepping_batches), 2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, self.train_config.learning_rate, total_steps=steps)
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+        return one_cycle(self, self.train_config)
 
 
 def train(
@@ -150,15 +143,17 @@ def train(
     leave_out: Sequence[str] = (),
     command: str = "",
 ) -> Path:
-    """Train on caches and write out/weights.safetensors; returns its path.
+    """Train the model of a preset on caches and write out/weights.safetensors; returns its path.
 
     `init` starts from existing weights, `leave_out` names logs that are never seen. A run that was stopped goes on from
     its last finished epoch with `resume`.
     """
     config = preset(preset_name, overrides)
-    last = out / "checkpoints" / "last.ckpt"
-    if last.exists() and not resume:
-        raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
+    last = last_checkpoint(out, resume)
+    if isinstance(config, EgoConfig):
+        if init:
+            raise InputError("The preset ego_history trains from its start. Leave out --init.")
+        return train_ego_history(open_caches(caches, leave_out=leave_out), config, out, last, command)
     opened = _opened(caches, leave_out, config.model.scene)
     settings = config.train
     lightning.seed_everything(settings.seed, verbose=False)
@@ -170,36 +165,16 @@ def train(
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")
     workers = settings.workers
     loader = partial(DataLoader[Batch], collate_fn=as_read, num_workers=workers, persistent_workers=workers > 0)
-    trainer = lightning.Trainer(
-        default_root_dir=out,
-        max_epochs=settings.epochs,
-        devices=settings.processes or "auto",
-        strategy="ddp" if settings.processes > 1 else "auto",
-        use_distributed_sampler=False,
-        gradient_clip_val=settings.gradient_clip,
-        logger=TensorBoardLogger(out, name="log", version=""),
-        callbacks=[
-            ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
-            TQDMProgressBar(),
-            *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
-        ],
-        precision=settings.precision,
-        log_every_n_steps=10,
-        enable_model_summary=False,
-    )
-    trainer.fit(
+    fit(
         Training(config, model.train()),
         loader(data, batch_sampler=EpochBatches(data.kinds, settings.batch, settings.seed)),
         loader(held_out, batch_sampler=EpochBatches(held_out.kinds, settings.batch, settings.seed)) if len(held_out) else None,
-        ckpt_path=str(last) if resume and last.exists() else None,
-        weights_only=True,
+        settings,
+        out,
+        last,
     )
-    if trainer.interrupted:
-        raise KeyboardInterrupt
-    if not trainer.is_global_zero:  # the first of the processes writes and reports
-        raise SystemExit
     path = out / "weights.safetensors"
-    save_weights(model, _origin(opened, init, command), path)
+    save_weights(model, origin_of(opened, command, load_weights(init)[1] if init else None), path)
     return path
 
 
@@ -212,16 +187,3 @@ def _opened(paths: Sequence[Path], leave_out: Sequence[str], sizes: SceneConfig)
                 "Prepare again, or override model.scene.*."
             )
     return caches
-
-
-def _origin(caches: Sequence[Cache], init: str | None, command: str) -> Origin:
-    settings = [cache.manifest.settings for cache in caches]
-    trained_on = tuple(
-        f"{s.source} {s.version} {s.split} ({len(cache)} logs)" for s, cache in zip(settings, caches, strict=True)
-    )
-    licences = [LICENCES[s.source] for s in settings if s.source in LICENCES]
-    if init:
-        before = load_weights(init)[1]
-        trained_on = before.trained_on + trained_on
-        licences += [before.licence] if before.licence != "Apache-2.0" else []
-    return Origin(trained_on, command, licences[0] if licences else "Apache-2.0")

@@ -15,6 +15,13 @@ def test_overrides_change_only_what_they_name() -> None:
     assert TINY.model.dynamics.width == 16
 
 
+def test_the_baseline_planner_has_settings_of_its_own() -> None:
+    config = preset("ego_history", ["model.width=32", "train.hide_command=0.1"])
+    assert (config.model.width, config.train.hide_command) == (32, 0.1)
+    with pytest.raises(InputError, match="'views'"):
+        preset("ego_history", ["train.views=ego"])
+
+
 MISTAKES = {  # overrides, what the message must name
     "no value": (["train.epochs"], "key=value"),
     "unknown group": (["modle.dynamics.width=3"], "modle"),

@@ -7,8 +7,9 @@ import torch
 from torch.testing import assert_close
 
 from drive_wm.datasets.sumo_cut import mirrored as mirrored_log
+from drive_wm.ego_past import ego_past
 from drive_wm.log import Log
-from drive_wm.mirror import mirrored, mirrored_future
+from drive_wm.mirror import mirrored, mirrored_future, mirrored_past
 from drive_wm.scene import COMMANDS, Scene
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import tensors
@@ -45,3 +46,9 @@ def test_successors_still_go_from_left_to_right(crossroads_scene: Scene) -> None
     successor[0, 0] = torch.tensor([4, 7, -1])  # left, right
     scene = replace(crossroads_scene, lanes=replace(crossroads_scene.lanes, successor=successor))
     assert np.array_equal(mirrored(scene).lanes.successor[0, 0], [7, 4, -1])
+
+
+def test_the_ego_alone_is_mirrored_as_in_its_scene(crossroads_log: Log) -> None:
+    scene, _ = scene_at(crossroads_log, 10, command="ground_truth_offset")
+    for name, value in tensors(ego_past(mirrored(scene))).items():
+        assert_close(tensors(mirrored_past(ego_past(scene)))[name], value, atol=0, rtol=0, msg=name)

@@ -36,6 +36,13 @@ def test_the_human_s_own_motion_scores_0(protocol, drive, scene):
     assert (row["ego_status"], row["command_origin"], row["frames"]) == (False, "ground_truth_offset", 5)
 
 
+def test_a_last_keyframe_without_a_command_is_not_noted(drive, scene):
+    """Nothing follows it that its command could be read from, or its plan compared with."""
+    told = replace(scene, command_origin=torch.tensor([2] * 9 + [0]))
+    rows = score_planner([(drive, told)], lambda s: along(s, 4.0, 0.0), "p", ["uniad"]).table()
+    assert rows[0]["command_origin"] == "ground_truth_offset"
+
+
 def test_a_plan_beside_the_human(drive, scene):
     """6 m to the left at the human's speed, the plan runs through agents 2, 5, 4, 6 (and 8, beyond 3 s)."""
     rows = score_planner([(drive, scene)] * 2, lambda s: along(s, 4.0, 6.0), "left", progress=lambda *_: None).table()

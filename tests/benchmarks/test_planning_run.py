@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from typer.testing import CliRunner
 
-from drive_wm.benchmarks.planning_run import cache_drives, drives_named, protocols_named, run_file, run_planner
+from drive_wm.benchmarks.planning_run import Told, cache_drives, drives_named, protocols_named, run_file, run_planner
 from drive_wm.benchmarks.planning_samples import truth_of
 from drive_wm.cli import app
 from drive_wm.datasets.cache import write_cache
@@ -66,6 +66,49 @@ def test_without_drives_it_says_what_to_pass():
         drives_named(None, "v1.0-mini", "mini_val", [])
     with pytest.raises(InputError, match=r"--plans .* --cache"):
         run_planner([], "constant_velocity", "", PROTOCOLS, False, nothing)
+
+
+PEEK = """
+from drive_wm.planners import constant_velocity
+
+def plan(scene):
+    with open({path!r}, "a") as file:
+        for known, speed, command in zip(scene.tracks.valid[:, 0], scene.tracks.velocity_mps[:, 0, -1, 0], scene.command):
+            print(int(known.sum()), round(float(speed), 1), int(command), file=file)
+    return constant_velocity.plan(scene)
+"""
+TOLD = {  # what is told: past steps known, speed and command that the planner finds at keyframe 10, then what rows say
+    "all but a command": (Told(), "5 5.0 1", (True, "none")),
+    "the command of the future": (Told(command="ground_truth_offset"), "5 5.0 0", (True, "ground_truth_offset")),
+    "the command of the route": (Told(command="route"), "5 5.0 0", (True, "route")),
+    "nothing": (Told(ego_status=False), "1 0.0 1", (False, "none")),
+}
+
+
+@pytest.mark.parametrize(("told", "found", "noted"), TOLD.values(), ids=TOLD)
+def test_a_planner_finds_what_it_is_told_and_rows_say_so(crossroads_cache, tmp_path, told, found, noted):
+    (tmp_path / "peek.py").write_text(PEEK.format(path=str(tmp_path / "seen")))
+    rows = run_planner([crossroads_cache], f"{tmp_path}/peek.py:plan", "", ("strict",), False, nothing, told=told).table()
+    assert (tmp_path / "seen").read_text().splitlines()[10] == found
+    assert (rows[0]["ego_status"], rows[0]["command_origin"]) == noted
+
+
+def test_an_unknown_command_origin_is_named():
+    with pytest.raises(InputError, match="'future'; pass --command with one of none, route"):
+        run_planner([], "constant_velocity", "", PROTOCOLS, False, nothing, told=Told(command="future"))
+
+
+def test_partial_traffic_is_said(crossroads_log, crossroads_cache, tmp_path):
+    """In every row and below the table, and nothing is said where all was recorded."""
+    sizes = SceneConfig(agents=4, lanes=4, elements=4)
+    write_cache(iter([replace(crossroads_log, has_all_traffic=False)]), tmp_path / "part", "test", "1", "all", sizes, nothing)
+    for cache, partial in ((tmp_path / "part", True), (crossroads_cache, False)):
+        line = f"evaluate planning --planner constant_velocity --cache {cache} --protocol strict --json {tmp_path}/j.json"
+        result = CliRunner().invoke(app, line.split())
+        assert result.exit_code == 0, result.output
+        assert ("part of the traffic only" in result.output) == partial
+        rows = json.loads((tmp_path / "j.json").read_text())["rows"]
+        assert all((row.get("all_traffic") is False) == partial for row in rows)
 
 
 def test_protocols_by_name():

@@ -1,0 +1,81 @@
+"""What every training run has in common: a folder that is not overwritten, Lightning's loop, a schedule, an origin."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning
+import torch
+from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.loggers import TensorBoardLogger
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch.utils.data import DataLoader
+
+from drive_wm.checkpoint import Origin
+from drive_wm.config import EgoTrainConfig, TrainConfig
+from drive_wm.datasets.cache import Cache
+from drive_wm.errors import InputError
+
+LICENCES = {"nuscenes": "CC BY-NC-SA 4.0", "nuscenes_pred": "CC BY-NC-SA 4.0"}  # everything else: Apache-2.0
+
+
+def last_checkpoint(out: Path, resume: bool) -> Path | None:
+    """Where a run in this folder goes on, None for a new one; InputError where one is there and must not be touched."""
+    last = out / "checkpoints" / "last.ckpt"
+    if last.exists() and not resume:
+        raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
+    return last if last.exists() else None
+
+
+def fit(
+    learner: lightning.LightningModule,
+    data: DataLoader[Any],
+    held_out: DataLoader[Any] | None,
+    settings: TrainConfig | EgoTrainConfig,
+    out: Path,
+    last: Path | None,
+) -> None:
+    """Train to the last epoch, from the checkpoint `last` if given; raises KeyboardInterrupt where the user stopped it."""
+    trainer = lightning.Trainer(
+        default_root_dir=out,
+        max_epochs=settings.epochs,
+        devices=settings.processes or "auto",
+        strategy="ddp" if settings.processes > 1 else "auto",
+        use_distributed_sampler=False,
+        gradient_clip_val=settings.gradient_clip,
+        logger=TensorBoardLogger(out, name="log", version=""),
+        callbacks=[
+            ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
+            TQDMProgressBar(),
+            *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
+        ],
+        precision=settings.precision,
+        log_every_n_steps=10,
+        enable_model_summary=False,
+    )
+    trainer.fit(learner, data, held_out, ckpt_path=str(last) if last else None, weights_only=True)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    if not trainer.is_global_zero:  # the first of the processes writes and reports
+        raise SystemExit
+
+
+def one_cycle(learner: lightning.LightningModule, settings: TrainConfig | EgoTrainConfig) -> OptimizerLRSchedulerConfig:
+    """AdamW whose learning rate rises and falls once over the whole run."""
+    optimizer = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    steps = max(int(learner.trainer.estimated_stepping_batches), 2)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+
+def origin_of(caches: Sequence[Cache], command: str, before: Origin | None = None) -> Origin:
+    """Where weights trained on these caches come from, and, if they began as others, from what those come."""
+    settings = [cache.manifest.settings for cache in caches]
+    trained_on = tuple(
+        f"{s.source} {s.version} {s.split} ({len(cache)} logs)" for s, cache in zip(settings, caches, strict=True)
+    )
+    licences = [LICENCES[s.source] for s in settings if s.source in LICENCES]
+    if before:
+        trained_on = before.trained_on + trained_on
+        licences += [before.licence] if before.licence != "Apache-2.0" else []
+    return Origin(trained_on, command, licences[0] if licences else "Apache-2.0")
