@@ -14,6 +14,7 @@ import torch
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from numpy.typing import NDArray
 
 from drive_wm.benchmarks.prediction_evaluation import TURN_M
 from drive_wm.benchmarks.prediction_forecast import forecast_egos
@@ -48,10 +49,11 @@ class Case:
     error_m: float  # minADE5 of the ten trajectories that an evaluation takes
 
     @property
-    def path_m(self) -> np.ndarray:
+    def path_m(self) -> NDArray[np.float32]:
         """Truth (T + 1, 2) from now on, in the target's frame."""
         start_m = self.scene.tracks.position_m[0, 0, -1:]
-        return torch.cat([start_m, self.future.tracks.position_m[0, 0]]).numpy()
+        path: NDArray[np.float32] = torch.cat([start_m, self.future.tracks.position_m[0, 0]]).numpy()
+        return path
 
 
 WHAT: dict[str, Callable[[Case], bool]] = {
@@ -108,7 +110,7 @@ def forecast_figure(case: Case, title: str, look: Look = LIGHT) -> Figure:
         path_m = torch.cat([now_m[:1], imagined_m[mode, 0]]).numpy()
         strength = float(0.35 + 0.65 * probability[mode] / probability.max())
         axes.plot(*path_m.T, color=look.ego, linewidth=2.4, alpha=strength, zorder=5, solid_capstyle="round")
-        axes.scatter(*path_m[-1], s=16, color=look.ego, alpha=strength, zorder=5.1, linewidths=0)
+        axes.scatter(path_m[-1:, 0], path_m[-1:, 1], s=16, color=look.ego, alpha=strength, zorder=5.1, linewidths=0)
         axes.annotate(f"{float(probability[mode]):.0%}", path_m[-1], (4, 3), textcoords="offset points", fontsize=7, zorder=7)
     axes.plot(*case.path_m.T, color=look.ink, linewidth=1.5, linestyle=(0, (3, 2)), zorder=5.5)
     axes.set_title(title, color=look.ink, fontsize=10, loc="left")

@@ -7,7 +7,8 @@ ceiling is what one large product reaches on the same threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import fields, replace
+from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
@@ -50,7 +51,9 @@ def bench_imagine(
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        ours_s, peer_s, apart_m = [], [], 0.0
+        ours_s: list[float] = []
+        peer_s: list[float] = []
+        apart_m = 0.0
         for number in range(WARM_UP + runs):
             progress(number, WARM_UP + runs, "")
             scene, plans = cases[number % len(cases)]
@@ -63,7 +66,7 @@ def bench_imagine(
                 peer_s.append(perf_counter() - began)
                 apart_m = max(apart_m, _apart_m(shared, alone))
         ceiling = _ceiling_gflops()
-        counted = [_gflop(lambda case=case: model.imagine(*case)) for case in cases]
+        counted = [_gflop(partial(model.imagine, *case)) for case in cases]
     finally:
         torch.set_num_threads(before)
     about = _about(model, cases, threads) | {"max_difference_m": apart_m}
@@ -83,7 +86,8 @@ def bench_imagine(
 
 def one_by_one(model: WorldModel, scene: Scene, plans: Plans) -> list[Rollouts]:
     """The rollouts of each plan, imagined without the others."""
-    return [model.imagine(scene, plans.map(lambda x, k=k: x[:, k : k + 1])) for k in range(plans.action.shape[1])]
+    one = [Plans(*(getattr(plans, f.name)[:, k : k + 1] for f in fields(plans))) for k in range(plans.action.shape[1])]
+    return [model.imagine(scene, plan) for plan in one]
 
 
 def scenes_to_imagine(config: SceneConfig, caches: Sequence[Path]) -> Iterator[Scene]:

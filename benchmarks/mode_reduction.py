@@ -12,25 +12,28 @@ from torch import Tensor
 # certain than which way it goes. Fewer lose accuracy, more cost time and gain none.
 ALONG, ACROSS = 9, 3
 _BLOCK = 16  # targets at a time: what fits a processor's cache is quicker
+_TIE_M = 1e-3  # expected distances closer than this are equal, and the first counts: in every batch, on every machine
 _TILT = 1e-6  # keeps equal shares in the order of choice
 
 
-def reduce_modes(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def reduce_modes(
+    position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int, along: int = ALONG, across: int = ACROSS
+) -> tuple[Tensor, Tensor]:
     """Trajectories (S, count, T, 2), most useful first, and their falling probabilities (S, count), float64.
 
     Takes modes (S, M, T, 2), their headings (S, M, T), standard deviations along and across them (S, M, T, 2), and mode
     probabilities (S, M). The order of the modes does not matter.
     """
     blocks = zip(*(x.double().split(_BLOCK) for x in (position_m, yaw_rad, spread_m, likely)), strict=True)
-    chosen = [_reduce(path, yaw, spread, share, count) for path, yaw, spread, share in blocks]
+    chosen = [_reduce(path, yaw, spread, share, count, along, across) for path, yaw, spread, share in blocks]
     paths = torch.cat([path for path, _ in chosen]) if chosen else position_m.new_zeros(0, count, position_m.shape[2], 2)
     return paths, torch.cat([share for _, share in chosen]) if chosen else position_m.new_zeros(0, count)
 
 
-def variants(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor) -> Tensor:
+def variants(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, along: int = ALONG, across: int = ACROSS) -> Tensor:
     """Equally likely trajectories (S, M, V, T, 2) of each mode, shifted along and across its heading as it spreads."""
-    along, across = torch.cartesian_prod(laplace_quantiles(ALONG), laplace_quantiles(ACROSS)).unbind(-1)
-    shift_m = torch.stack([along, across], -1)[:, None] * spread_m[:, :, None]  # (S, M, V, T, 2)
+    shift = torch.cartesian_prod(laplace_quantiles(along), laplace_quantiles(across))
+    shift_m = shift[:, None] * spread_m[:, :, None]  # (S, M, V, T, 2)
     heading = torch.stack([yaw_rad.cos(), yaw_rad.sin()], -1)[:, :, None]
     left = torch.stack([-yaw_rad.sin(), yaw_rad.cos()], -1)[:, :, None]
     return position_m[:, :, None] + shift_m[..., :1] * heading + shift_m[..., 1:] * left
@@ -43,10 +46,12 @@ def laplace_quantiles(n: int) -> Tensor:
     return torch.sign(p - 0.5) * -(2 * tail).log() / 2**0.5
 
 
-def _reduce(position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int) -> tuple[Tensor, Tensor]:
+def _reduce(
+    position_m: Tensor, yaw_rad: Tensor, spread_m: Tensor, likely: Tensor, count: int, along: int, across: int
+) -> tuple[Tensor, Tensor]:
     order = _canonical(position_m, likely)
     rows = torch.arange(len(order))[:, None]
-    paths = variants(position_m[rows, order], yaw_rad[rows, order], spread_m[rows, order])
+    paths = variants(position_m[rows, order], yaw_rad[rows, order], spread_m[rows, order], along, across)
     mass = likely[rows, order, None].expand(paths.shape[:3]).flatten(1)
     mass = mass / mass.sum(1, keepdim=True)
     paths = paths.flatten(1, 2)
@@ -77,7 +82,7 @@ def _greedy(away_m: Tensor, mass: Tensor, count: int) -> Tensor:
     rows, chosen = torch.arange(len(mass)), []
     for _ in range(count):
         left_m = (torch.minimum(nearest_m[:, None], away_m) * mass[:, None]).sum(-1)
-        best = left_m.argmin(dim=1)
+        best = (left_m / _TIE_M).round().argmin(dim=1)
         nearest_m = torch.minimum(nearest_m, away_m[rows, best])
         chosen.append(best)
     return torch.stack(chosen, dim=1)

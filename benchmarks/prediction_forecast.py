@@ -23,6 +23,7 @@ from drive_wm.scene_at import SceneBuilder
 from drive_wm.structs import cat
 from drive_wm.viewpoint import target_view
 
+Modes = tuple[Tensor, Tensor, Tensor, Tensor]  # as `reduce_modes` takes them
 Forecast = Callable[[Log, Sequence[Target]], list[Prediction]]  # of targets of one drive
 
 BASELINES: dict[str, type[Baseline]] = {"constant_velocity": ConstantVelocityHeading, "physics_oracle": PhysicsOracle}
@@ -72,14 +73,19 @@ def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> t
     Every scene is imagined as it is and in a mirror: twice the modes, and what only one side of the model believes counts
     half.
     """
-    seen, turned = _ego_modes(model, scene), _ego_modes(model, mirrored(scene))
-    flip = torch.tensor([1.0, -1.0])
-    modes = torch.cat([seen[0], turned[0] * flip], 1), torch.cat([seen[1], -turned[1]], 1), torch.cat([seen[2], turned[2]], 1)
-    paths_m, likely = reduce_modes(*modes, torch.cat([seen[3], turned[3]], 1) / 2, MODES)
+    paths_m, likely = reduce_modes(*both_sides(model, scene), MODES)
     return transform(global_from_ego[:, None], paths_m), likely
 
 
-def _ego_modes(model: WorldModel, scene: Scene) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def both_sides(model: WorldModel, scene: Scene) -> Modes:
+    """The modes imagined from the scene, followed by those from its mirror image."""
+    seen, turned = modes_of(model, scene), modes_of(model, mirrored(scene))
+    flip = torch.tensor([1.0, -1.0])
+    position_m, yaw_rad = torch.cat([seen[0], turned[0] * flip], 1), torch.cat([seen[1], -turned[1]], 1)
+    return position_m, yaw_rad, torch.cat([seen[2], turned[2]], 1), torch.cat([seen[3], turned[3]], 1) / 2
+
+
+def modes_of(model: WorldModel, scene: Scene) -> Modes:
     """Positions (B, M, T, 2), headings (B, M, T), spreads (B, M, T, 2) of agent 0, and the modes' probabilities (B, M)."""
     with torch.inference_mode():
         imagined = model.imagine(scene.to(model.modes.device)).to("cpu")

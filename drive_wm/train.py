@@ -6,6 +6,7 @@ from dataclasses import replace
 from functools import partial
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import lightning
 import torch
@@ -112,7 +113,7 @@ class Training(lightning.LightningModule):
         """Raise InputError that names the scenes whose loss is not a number."""
         if bool(loss.isfinite().all()):
             return
-        loader = self.trainer.train_dataloader
+        loader: Any = self.trainer.train_dataloader
         batch = next(islice(loader.batch_sampler, index, None))
         wrong = [loader.dataset.name(i) for i, value in zip(batch, loss.tolist(), strict=True) if not math.isfinite(value)]
         if len(wrong) == len(batch):

@@ -1,0 +1,132 @@
+"""What forecasts owe to what: `python -m drive_wm.benchmarks.ablation --cache C --json J` takes one thing away at a time.
+
+Every n-th target of a cache is forecast as it is evaluated, then without one input or one part of the method; the same weights
+throughout. A part that was trained for and is then missing costs more than one that was never there: read the table as what
+these weights use.
+"""
+
+import argparse
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from drive_wm.benchmarks.mode_reduction import ACROSS, ALONG, reduce_modes
+from drive_wm.benchmarks.prediction import score_forecasts
+from drive_wm.benchmarks.prediction_forecast import MODES, Modes, both_sides, modes_of
+from drive_wm.benchmarks.prediction_targets import STEPS, log_targets, vehicle_targets
+from drive_wm.benchmarks.results_file import write_results
+from drive_wm.checkpoint import load_weights
+from drive_wm.datasets.cache import open_cache
+from drive_wm.errors import InputError
+from drive_wm.model.world_model import WorldModel
+from drive_wm.scene import Scene
+from drive_wm.scene_at import SceneBuilder
+from drive_wm.structs import cat
+from drive_wm.viewpoint import target_view
+
+BATCH = 32
+
+
+def without_raster(scene: Scene) -> Scene:
+    """No map at all, where lanes are absent too."""
+    return replace(scene, has_raster=torch.zeros_like(scene.has_raster), raster=torch.zeros_like(scene.raster))
+
+
+def without_lanes(scene: Scene) -> Scene:
+    """No centrelines and no map elements."""
+    lanes = replace(scene.lanes, valid=torch.zeros_like(scene.lanes.valid))
+    elements = replace(scene.elements, valid=torch.zeros_like(scene.elements.valid))
+    return replace(scene, lanes=lanes, elements=elements, has_lanes=torch.zeros_like(scene.has_lanes))
+
+
+def without_others(scene: Scene) -> Scene:
+    """The target alone."""
+    return _seen(scene, torch.arange(scene.tracks.kind.shape[1])[:, None] == 0)
+
+
+def with_past(steps: int) -> Callable[[Scene], Scene]:
+    """Only so many past steps before now; the velocity now stays."""
+    return lambda scene: _seen(scene, torch.arange(scene.tracks.valid.shape[2]) >= scene.tracks.valid.shape[2] - 1 - steps)
+
+
+def _seen(scene: Scene, kept: Tensor) -> Scene:
+    """Tracks where kept, which broadcasts to (A, T), and zeros elsewhere."""
+    tracks = scene.tracks
+    kept = kept.expand(tracks.valid.shape[1:])
+    here = {name: getattr(tracks, name) * kept[..., None] for name in ("position_m", "velocity_mps")}
+    ever = kept.any(-1)
+    return replace(
+        scene,
+        tracks=replace(
+            tracks, **here, yaw_rad=tracks.yaw_rad * kept, size_m=tracks.size_m * ever[:, None], valid=tracks.valid & kept
+        ),
+    )
+
+
+INPUTS: dict[str, Callable[[Scene], Scene]] = {
+    "everything": lambda scene: scene,
+    "without raster": without_raster,
+    "without lanes": without_lanes,
+    "without others": without_others,
+    "past of 0.5 s": with_past(1),
+    "no past but velocity": with_past(0),
+}
+
+
+def ablate(model: WorldModel, scenes: Sequence[Scene], truths_m: Tensor) -> Iterator[dict[str, Any]]:
+    """A row per thing taken away, with the challenge's metrics; truths (S, T, 2) in the frames of the scenes."""
+    for name, change in INPUTS.items():
+        batches = [change(cat(scenes[i : i + BATCH])) for i in range(0, len(scenes), BATCH)]
+        both = [both_sides(model, scene) for scene in batches]
+        yield {"without": name, **_scores(both, truths_m)}
+        if name == "everything":
+            yield {"without": "mirrored half", **_scores([modes_of(model, scene) for scene in batches], truths_m)}
+            yield {"without": "spread: modes alone", **_scores(both, truths_m, 1, 1)}
+            yield {"without": "spread across", **_scores(both, truths_m, ALONG, 1)}
+            yield {"without": "ranks of modes", **_scores([_unranked(modes) for modes in both], truths_m)}
+
+
+def _unranked(modes: Modes) -> Modes:
+    return (*modes[:3], torch.ones_like(modes[3]) / modes[3].shape[1])
+
+
+def _scores(modes: Sequence[Modes], truths_m: Tensor, along: int = ALONG, across: int = ACROSS) -> dict[str, Any]:
+    found = [reduce_modes(*some, MODES, along, across) for some in modes]
+    paths_m, likely = (torch.cat(parts).numpy() for parts in zip(*found, strict=True))
+    return score_forecasts(paths_m, likely, truths_m.double().numpy()).summary()
+
+
+def main() -> None:
+    """Measure, print and write."""
+    parser = argparse.ArgumentParser(description="Forecast with one thing taken away at a time.")
+    parser.add_argument("--cache", type=Path, required=True)
+    parser.add_argument("--weights", default="nuscenes")
+    parser.add_argument("--every", type=int, default=10, help="forecast every n-th target")
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    cache, (model, _) = open_cache(options.cache), load_weights(options.weights)
+    logs = [cache.log(i) for i in range(len(cache))]
+    targets = (log_targets(logs) or vehicle_targets(logs))[:: options.every]
+    views = [
+        target_view(SceneBuilder(logs[t.drive], model.config.scene), t.agent, t.step)
+        for t in targets
+        if logs[t.drive].valid[t.agent, t.step : t.step + STEPS + 1].all()
+    ]
+    if not views:
+        raise InputError(f"{options.cache} names no target with six seconds to come. Pass another cache.")
+    truths_m = torch.cat([future.tracks.position_m[:, 0] for _, future, _ in views])
+    rows = []
+    for row in ablate(model, [scene for scene, _, _ in views], truths_m):
+        rows.append(row)
+        print(f"{row['without']:24} " + " ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float | np.floating)))
+    if options.json:
+        write_results(options.json, [{**row, "weights": options.weights, "every": options.every} for row in rows], seed=None)
+
+
+if __name__ == "__main__":
+    main()
