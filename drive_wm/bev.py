@@ -26,7 +26,7 @@ FINER = 2  # points of what is drawn per cell of the raster
 BLOCK_M = 400.0  # a longer drive is drawn part by part
 SPARE_M = 20.0  # drawn around a pose that was not known before: the next ones will be near
 _CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
-Bytes = NDArray[np.uint8]
+Bytes, Shares = NDArray[np.uint8], NDArray[np.floating]
 
 
 class Canvas:
@@ -131,15 +131,18 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
     )
 
 
-def layers_of(name: str, covered: Floats) -> dict[str, Floats]:
-    """Layers (Y, X) by name, from summed shares (W, Y, X) of the outlines of one name."""
+def layers_of(name: str, covered: Shares) -> dict[str, Shares]:
+    """Layers (Y, X) by name, from summed shares (W, Y, X) of the outlines of one name, which are not used again."""
     if name == "lane":
         total, cos, sin = covered
         share = np.maximum(total, 1.0)
         # Clipped, since the quads of a bend sharper than the strip is wide fold over and cover less than nothing.
-        return {"lane": total.clip(0, 1), "lane_cos": (cos / share).clip(-1, 1), "lane_sin": (sin / share).clip(-1, 1)}
-    # A line straight through a cell covers width / cell of it; scaled, that reads 1.
-    return {name: (covered[0] * (CELL_M / DIVIDER_WIDTH_M if "divider" in name else 1.0)).clip(0, 1)}
+        cos, sin = (np.clip(np.divide(part, share, out=part), -1, 1, out=part) for part in (cos, sin))
+        return {"lane": np.clip(total, 0, 1, out=total), "lane_cos": cos, "lane_sin": sin}
+    [total] = covered
+    if "divider" in name:
+        total *= CELL_M / DIVIDER_WIDTH_M  # a line straight through a cell covers width / cell of it; scaled, that reads 1
+    return {name: np.clip(total, 0, 1, out=total)}
 
 
 def outlines_of(log_map: LogMap) -> dict[str, Outlines]:
@@ -147,8 +150,14 @@ def outlines_of(log_map: LogMap) -> dict[str, Outlines]:
     areas = {"drivable": _dissolved(log_map.drivable), "crosswalk": log_map.crosswalks, "walkway": log_map.walkways}
     dividers = {"lane_divider": log_map.lane_dividers, "road_divider": log_map.road_dividers}
     outlines = {name: area_outlines(area) for name, area in areas.items()}
-    outlines |= {name: strip_outlines(lines, DIVIDER_WIDTH_M) for name, lines in dividers.items()}
+    outlines |= {name: _undirected(strip_outlines(lines, DIVIDER_WIDTH_M)) for name, lines in dividers.items()}
     return outlines | {"lane": strip_outlines(log_map.lanes, LANE_WIDTH_M)}
+
+
+def _undirected(strips: Outlines) -> Outlines:
+    edges, weight = strips
+    some = weight[:, 0] != 0
+    return edges[some], weight[some, :1]
 
 
 def raster_corners_m(poses: Floats) -> Floats:
@@ -162,7 +171,8 @@ def seen_from(outlines: Outlines, pose: Floats) -> Outlines:
     """Outlines of the global frame in that of a pose (3,); weights after the first are directions and turn along."""
     edges, weight = outlines
     turn = _turn(pose[2])
-    return (edges - pose[:2]) @ turn, np.concatenate([weight[:, :1], weight[:, 1:] @ turn if weight.shape[1] > 1 else weight[:, 1:]], axis=1)
+    directions = [weight[:, i : i + 2] @ turn for i in range(1, weight.shape[1], 2)]
+    return (edges - pose[:2]) @ turn, np.concatenate([weight[:, :1], *directions], axis=1)
 
 
 def relative(poses: Floats, frame: Floats) -> Floats:
@@ -180,12 +190,16 @@ def _block(poses: Floats) -> Floats:
     return (poses[..., :2] / BLOCK_M).round()
 
 
-def _mean_around(covered: Floats) -> Floats:
+def _mean_around(covered: Floats) -> Shares:
     """Means (W, rows - 1, columns - 1) of FINER cells each way, around the points between them."""
-    return np.stack([cv2.blur(share, (FINER, FINER))[1:, 1:] for share in covered])
+    single = covered.astype(np.float32)
+    across = single[..., 1:] + single[..., :-1]
+    total = across[:, 1:] + across[:, :-1]
+    total *= 1 / FINER**2
+    return total
 
 
-def _bytes(layer: Floats, name: str) -> Bytes:
+def _bytes(layer: Shares, name: str) -> Bytes:
     """0..1, or of a direction's part -1..1, as a byte."""
     low, steps = (-1, 127) if name in ("lane_cos", "lane_sin") else (0, 255)
     return cv2.convertScaleAbs(layer, alpha=steps, beta=-low * steps)
