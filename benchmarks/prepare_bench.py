@@ -31,7 +31,9 @@ LOOKED_AT = 20  # drives, spread evenly, of which each part is timed
 READ = 4000  # scenes
 
 
-def bench_prepare(root: Path | None, version: str, split: str, workers: int, out: Path, progress: Progress) -> list[dict[str, Any]]:
+def bench_prepare(
+    root: Path | None, version: str, split: str, workers: int, out: Path, progress: Progress
+) -> list[dict[str, Any]]:
     """Rows by `part`: "prepare" the whole split into `out`, after the tables are loaded (n, samples_per_second, peak_mib);
     "tables" and "maps", loaded before, and "devkit tables" (seconds, peak_mib); per sample on one core "map", "scenes" and
     "writing" (milliseconds); "training read" (samples_per_second on one core).

@@ -1,8 +1,8 @@
 """A dataroot of the size of nuScenes trainval, to measure on: `python -m drive_wm.benchmarks.trainval_size --out R`.
 
-SUMO drives through some places; then each of the busier ones is driven again and again, as nuScenes' cities are, until there are
-as many scenes, samples and boxes as in v1.0-trainval. Every repetition gets tokens of its own, so no reader can tell; for training
-use `drive-wm synth`, where no two scenes are alike.
+SUMO drives through some places; then each of the busier ones is driven again and again, as nuScenes' cities are, until there
+are as many scenes, samples and boxes as in v1.0-trainval. Every repetition gets tokens of its own, so no reader can tell; for
+training use `drive-wm synth`, where no two scenes are alike.
 """
 
 import argparse

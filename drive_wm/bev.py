@@ -10,23 +10,21 @@ from typing import Any
 
 import cv2
 import numpy as np
-import shapely
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from drive_wm.coverage import Grid, Outlines, area_outlines, coverage, strip_outlines
+from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, LogMap
+from drive_wm.map_outlines import Outlines, Shares, axes_turned, layers_of, outlines_of, seen_from
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
-LANE_WIDTH_M = 3.0
-DIVIDER_WIDTH_M = 0.3
 FINER = 2  # points of what is drawn per cell of the raster
 BLOCK_M = 400.0  # a longer drive is drawn part by part
 SPARE_M = 20.0  # drawn around a pose that was not known before: the next ones will be near
 _CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
-Bytes, Shares = NDArray[np.uint8], NDArray[np.floating]
+Bytes = NDArray[np.uint8]
 
 
 class Canvas:
@@ -98,7 +96,7 @@ def _sample(drawn: NDArray[Any], first: Floats, step_m: float, pose: Floats) -> 
     cos, sin = np.cos(pose[2]), np.sin(pose[2])
     cell = CELL_M / step_m
     span = RASTER_SIZE / 2 * cell * (abs(cos) + abs(sin))
-    middle = (pose[:2] + _CENTRE_M @ _turn(-pose[2])) / step_m
+    middle = (pose[:2] + _CENTRE_M @ axes_turned(-pose[2])) / step_m
     low = np.floor(middle - span - first % 1).astype(int)
     column, row = low - np.floor(first).astype(int)
     size = ceil(2 * span) + 2
@@ -110,7 +108,7 @@ def _sample(drawn: NDArray[Any], first: Floats, step_m: float, pose: Floats) -> 
 
 
 def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sheet:
-    """Draw what lies between the lowest and the highest of these points (N, 2)."""
+    """Draw what lies between the lowest and the highest of these points (N, 2), the same whatever else is drawn with it."""
     low = np.floor(extent_m.min(axis=0) / CELL_M).astype(int) - 2
     high = np.ceil(extent_m.max(axis=0) / CELL_M).astype(int) + 3
     coarse = Grid(*low.tolist(), *(high - low).tolist(), CELL_M)
@@ -126,38 +124,9 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
         names=list(layers),
         layers=[np.stack(planes[i : i + 4], axis=-1) for i in range(0, len(planes), 4)],
         first_point=FINER * low + 1.0,
-        edge_m=edge_distance(outlines["drivable"][0], coarse).round(6).astype(np.float32),  # whatever else is drawn
+        edge_m=edge_distance(outlines["drivable"][0], coarse).round(6).astype(np.float32),
         first_cell=low + 0.5,
     )
-
-
-def layers_of(name: str, covered: Shares) -> dict[str, Shares]:
-    """Layers (Y, X) by name, from summed shares (W, Y, X) of the outlines of one name, which are not used again."""
-    if name == "lane":
-        total, cos, sin = covered
-        share = np.maximum(total, 1.0)
-        # Clipped, since the quads of a bend sharper than the strip is wide fold over and cover less than nothing.
-        cos, sin = (np.clip(np.divide(part, share, out=part), -1, 1, out=part) for part in (cos, sin))
-        return {"lane": np.clip(total, 0, 1, out=total), "lane_cos": cos, "lane_sin": sin}
-    [total] = covered
-    if "divider" in name:
-        total *= CELL_M / DIVIDER_WIDTH_M  # a line straight through a cell covers width / cell of it; scaled, that reads 1
-    return {name: np.clip(total, 0, 1, out=total)}
-
-
-def outlines_of(log_map: LogMap) -> dict[str, Outlines]:
-    """What is drawn of a map, in the global frame."""
-    areas = {"drivable": _dissolved(log_map.drivable), "crosswalk": log_map.crosswalks, "walkway": log_map.walkways}
-    dividers = {"lane_divider": log_map.lane_dividers, "road_divider": log_map.road_dividers}
-    outlines = {name: area_outlines(area) for name, area in areas.items()}
-    outlines |= {name: _undirected(strip_outlines(lines, DIVIDER_WIDTH_M)) for name, lines in dividers.items()}
-    return outlines | {"lane": strip_outlines(log_map.lanes, LANE_WIDTH_M)}
-
-
-def _undirected(strips: Outlines) -> Outlines:
-    edges, weight = strips
-    some = weight[:, 0] != 0
-    return edges[some], weight[some, :1]
 
 
 def raster_corners_m(poses: Floats) -> Floats:
@@ -167,23 +136,9 @@ def raster_corners_m(poses: Floats) -> Floats:
     return poses[..., None, :2] + np.stack([cos * x_m - sin * y_m, sin * x_m + cos * y_m], axis=-1)
 
 
-def seen_from(outlines: Outlines, pose: Floats) -> Outlines:
-    """Outlines of the global frame in that of a pose (3,); weights after the first are directions and turn along."""
-    edges, weight = outlines
-    turn = _turn(pose[2])
-    directions = [weight[:, i : i + 2] @ turn for i in range(1, weight.shape[1], 2)]
-    return (edges - pose[:2]) @ turn, np.concatenate([weight[:, :1], *directions], axis=1)
-
-
 def relative(poses: Floats, frame: Floats) -> Floats:
     """Poses (..., 3) in the frame of another, both given in the same one."""
-    return np.concatenate([(poses[..., :2] - frame[:2]) @ _turn(frame[2]), poses[..., 2:] - frame[2]], axis=-1)
-
-
-def _turn(yaw_rad: float) -> Floats:
-    """Matrix that takes row vectors to axes turned by yaw."""
-    cos, sin = np.cos(yaw_rad), np.sin(yaw_rad)
-    return np.array([[cos, -sin], [sin, cos]])
+    return np.concatenate([(poses[..., :2] - frame[:2]) @ axes_turned(frame[2]), poses[..., 2:] - frame[2]], axis=-1)
 
 
 def _block(poses: Floats) -> Floats:
@@ -203,11 +158,3 @@ def _bytes(layer: Shares, name: str) -> Bytes:
     """0..1, or of a direction's part -1..1, as a byte."""
     low, steps = (-1, 127) if name in ("lane_cos", "lane_sin") else (0, 255)
     return cv2.convertScaleAbs(layer, alpha=steps, beta=-low * steps)
-
-
-def _dissolved(areas: shapely.MultiPolygon) -> shapely.MultiPolygon:
-    """Join polygons that overlap or touch: a seam between two of them is no border."""
-    if shapely.is_valid(areas):
-        return areas
-    whole = shapely.get_parts(shapely.union_all(shapely.make_valid(shapely.get_parts(areas))))
-    return shapely.multipolygons(whole[shapely.get_type_id(whole) == shapely.GeometryType.POLYGON])

@@ -6,12 +6,9 @@ Coverage accumulates the signed area beside every border edge, then sums along e
 from dataclasses import dataclass
 
 import numpy as np
-import shapely
 import torch
 
 from drive_wm.log import Floats, Ints
-
-Outlines = tuple[Floats, Floats]  # edges (E, 2, 2) with what they enclose to the left, and weights (E, W) of that
 
 
 @dataclass(frozen=True)
@@ -31,7 +28,7 @@ class Grid:
 
 
 def coverage(edges_m: Floats, weight: Floats, grid: Grid) -> Floats:
-    """Sum (W, rows, columns) over closed outlines, edges (E, 2, 2), of covered share times weight (E, W); what overlaps adds up.
+    """Sum (W, rows, columns) over closed outlines, edges (E, 2, 2), of covered share times weight (E, W); overlaps add up.
 
     Every edge is split at the grid lines; a piece adds the area between itself and the right side of its own cell,
     and its full height to the cells further right.
@@ -78,52 +75,3 @@ def _split(pieces: Floats, axis: int, first: int, last: int) -> tuple[Floats, In
     end = np.where(part == cuts, 1.0, (line + way - begin) / span)
     dx, dy = x1 - x0, y1 - y0
     return np.stack([x0 + start * dx, y0 + start * dy, x0 + end * dx, y0 + end * dy]), parent
-
-
-def area_outlines(areas: shapely.MultiPolygon) -> Outlines:
-    """Borders of polygons; outlines counter-clockwise, holes clockwise, whichever way they are given."""
-    rings, polygon = shapely.get_rings(shapely.get_parts(areas), return_index=True)
-    outline = np.diff(polygon, prepend=-1) != 0  # the first ring of each polygon
-    xy_m, ring = shapely.get_coordinates(rings, return_index=True)
-    inside_one = ring[1:] == ring[:-1]
-    edges = np.stack([xy_m[:-1], xy_m[1:]], axis=1)[inside_one]
-    ring = ring[1:][inside_one]
-    start, end = edges[:, 0] - xy_m[:1], edges[:, 1] - xy_m[:1]
-    area = np.bincount(ring, start[:, 0] * end[:, 1] - start[:, 1] * end[:, 0], minlength=len(rings))
-    backward = ((area > 0) != outline)[ring]
-    return np.where(backward[:, None, None], edges[:, ::-1], edges), np.ones((len(edges), 1))
-
-
-def strip_quads(lines: shapely.MultiLineString, width_m: float) -> tuple[Floats, Floats]:
-    """Quads (S, 4, 2), counter-clockwise, that cover polylines to a width, and the unit direction (S, 2) of each."""
-    xy_m, line = shapely.get_coordinates(shapely.get_parts(lines), return_index=True)
-    fresh = np.ones(len(xy_m), bool)  # a vertex given twice has no direction
-    fresh[1:] = (line[1:] != line[:-1]) | (np.linalg.norm(np.diff(xy_m, axis=0), axis=1) > 1e-9)
-    xy_m, line = xy_m[fresh], line[fresh]
-    first = np.flatnonzero(line[1:] == line[:-1])
-    step = xy_m[first + 1] - xy_m[first]
-    direction = step / np.linalg.norm(step, axis=1, keepdims=True)
-    # Each vertex takes the mean direction of its two segments, so that neighbouring quads share an end.
-    vertex = np.zeros_like(xy_m)
-    np.add.at(vertex, first, direction)
-    np.add.at(vertex, first + 1, direction)
-    vertex /= np.maximum(np.linalg.norm(vertex, axis=1, keepdims=True), 1e-9)
-    left = np.stack([-vertex[:, 1], vertex[:, 0]], axis=1) * (width_m / 2)
-    a, b = first, first + 1
-    quads = np.stack([xy_m[a] - left[a], xy_m[b] - left[b], xy_m[b] + left[b], xy_m[a] + left[a]], axis=1)
-    return quads, direction
-
-
-def strip_outlines(lines: shapely.MultiLineString, width_m: float) -> Outlines:
-    """Borders of thin quads along polylines, what two quads share counted once; where a line goes straight on, nothing of it is
-    left. Weights (E, 3) are 1 and the unit direction of the quad to the left, less those of the quad to the right.
-    """
-    quads, direction = strip_quads(lines, width_m)
-    weight = np.concatenate([np.ones((len(quads), 1)), direction], axis=1)
-    joined = (quads[:-1, [1, 2]] == quads[1:, [0, 3]]).all(axis=(1, 2))
-    front, first = weight.copy(), np.append(True, ~joined)[: len(quads)]
-    front[:-1][joined] -= weight[1:][joined]
-    edges = np.concatenate([quads[:, [0, 1]], quads[:, [2, 3]], quads[:, [1, 2]], quads[first][:, [3, 0]]])
-    weight = np.concatenate([weight, weight, front, weight[first]])
-    some = np.abs(weight).max(axis=1) > 1e-9
-    return edges[some], weight[some]

@@ -171,3 +171,8 @@ def from_ego(point_m: Floats, poses: Floats) -> Floats:
 def wrap(angle_rad: Floats) -> Floats:
     """Bring angles to [-pi, pi), where what is pi but for rounding becomes -pi in every frame."""
     return np.remainder(angle_rad + np.pi + 1e-7, 2 * np.pi) - np.pi - 1e-7
+
+
+def single(values: Floats) -> Tensor:
+    """As float32."""
+    return torch.from_numpy(values.astype(np.float32))

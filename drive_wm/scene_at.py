@@ -1,7 +1,6 @@
 """Log to Scene and Future: the only place that changes frame, crops and pads."""
 
 from copy import copy
-from dataclasses import dataclass
 
 import numpy as np
 import shapely
@@ -10,15 +9,15 @@ from torch import Tensor
 
 from drive_wm.bev import Canvas
 from drive_wm.errors import InputError
-from drive_wm.log import VEHICLE, Bools, Floats, Ints, Log
-from drive_wm.map_crop import element_table, from_ego, lane_table, to_ego, wrap
+from drive_wm.log import Bools, Floats, Ints, Log
+from drive_wm.log_boxes import boxes_of
+from drive_wm.map_crop import element_table, from_ego, lane_table, single, to_ego, wrap
 from drive_wm.scene import (
     COMMAND_ORIGINS,
     COMMANDS,
     Future,
     Scene,
     SceneConfig,
-    Tracks,
 )
 
 DEFAULT = SceneConfig()
@@ -47,7 +46,7 @@ class SceneBuilder:
     def __init__(self, log: Log, config: SceneConfig = DEFAULT) -> None:
         self.log, self.config = log, config
         self._is_view = False
-        self._boxes = _boxes(log)
+        self._boxes = boxes_of(log)
         ego_poses = log.ego_pose if log.has_ego else log.ego_pose[:0]
         agent, step = log.targets.T
         targets = np.concatenate([log.position_m[agent, step], log.yaw_rad[agent, step, None]], axis=1)
@@ -58,7 +57,7 @@ class SceneBuilder:
     def with_log(self, log: Log) -> "SceneBuilder":
         """The same prepared map around other boxes or another viewpoint of the drive."""
         builder = copy(self)
-        builder.log, builder._boxes, builder._is_view = log, _boxes(log), True
+        builder.log, builder._boxes, builder._is_view = log, boxes_of(log), True
         return builder
 
     def shown(self, step: int) -> Ints:
@@ -98,7 +97,7 @@ class SceneBuilder:
             raster=raster,
             edge_m=edge_m,
             ego_centre_m=each(float(log.ego_centre_m)),
-            route_m=_single(_route_ahead(log, poses, config.route_points)),
+            route_m=single(_route_ahead(log, poses, config.route_points)),
             has_route=each(not log.route.is_empty),
             command=torch.tensor([COMMANDS.index(choice) for choice in commands]),
             command_origin=torch.tensor([COMMAND_ORIGINS.index(origin) for origin in origins]),
@@ -107,72 +106,7 @@ class SceneBuilder:
             has_lanes=each(len(log.map.lanes.geoms) > 0),
             has_raster=each(not log.map.drivable.is_empty),
         )
-        return scene, Future(tracks=future, ego_pose=_single(ego_pose), ego_valid=torch.from_numpy(ego_valid))
-
-
-@dataclass(frozen=True)
-class _Boxes:
-    """The ego and every other agent of a log, in the global frame."""
-
-    position_m: Floats  # (1 + A, S, 2)
-    yaw_rad: Floats  # (1 + A, S)
-    velocity_mps: Floats  # (1 + A, S, 2)
-    size_m: Floats  # (1 + A, S, 2)
-    kind: Ints  # (1 + A,)
-    valid: Bools  # (1 + A, S)
-
-    def nearest(self, now: Ints, limit: int) -> tuple[Ints, Bools]:
-        """The ego, then those present, nearest first, (B, limit), and which of these slots are taken.
-
-        Distances are compared to the micrometre, so that ties keep the log's order.
-        """
-        away_m = np.linalg.norm(self.position_m[:, now] - self.position_m[0, now], axis=-1).round(6).T
-        away_m[~self.valid[:, now].T] = np.inf
-        away_m[:, 0] = -1.0
-        shown, there = np.zeros((len(now), limit), np.int64), np.zeros((len(now), limit), bool)
-        order = np.argsort(away_m, axis=1, kind="stable")[:, :limit]
-        shown[:, : order.shape[1]] = order
-        there[:, : order.shape[1]] = np.isfinite(np.take_along_axis(away_m, order, axis=1))
-        return shown, there
-
-    def tracks(self, shown: Ints, there: Bools, now: Ints, offsets: Ints, poses: Floats) -> Tracks:
-        """Tracks (B, limit, T) of the agents shown at some steps from now; steps outside the log are not valid."""
-        steps = now[:, None] + offsets
-        at = steps.clip(0, self.valid.shape[1] - 1)
-        grid = shown[:, :, None], at[:, None, :]
-        valid = self.valid[grid] & (at == steps)[:, None] & there[:, :, None]
-        position_m = to_ego(self.position_m[grid], poses)
-        standing = np.concatenate([np.zeros((len(poses), 2)), poses[:, 2:]], axis=1)
-        velocity_mps = to_ego(self.velocity_mps[grid], standing)
-        yaw_rad = wrap(self.yaw_rad[grid] - poses[:, 2, None, None])
-        return Tracks(
-            position_m=_single(np.where(valid[..., None], position_m, 0.0)),
-            yaw_rad=_single(np.where(valid, yaw_rad, 0.0)),
-            velocity_mps=_single(np.where(valid[..., None], velocity_mps, 0.0)),
-            size_m=_single(np.where(there[..., None], self.size_m[shown, now[:, None]], 0.0)),
-            kind=torch.from_numpy(np.where(there, self.kind[shown], 0)),
-            valid=torch.from_numpy(valid),
-        )
-
-
-def _boxes(log: Log) -> _Boxes:
-    heading = np.stack([np.cos(log.ego_pose[:, 2]), np.sin(log.ego_pose[:, 2])], axis=-1)
-    ego_m = log.ego_pose[:, :2] + log.ego_centre_m * heading
-    steps = len(log.keyframes)
-    position_m = np.concatenate([ego_m[None], log.position_m])
-    valid = np.concatenate([np.ones((1, steps), bool), log.valid])
-    # Backward difference: a centred one, as the devkit's box_velocity, reads the next frame, the future to be predicted.
-    velocity_mps = np.zeros_like(position_m)
-    velocity_mps[:, 1:] = np.diff(position_m, axis=1) / np.diff(log.time_s)[:, None]
-    velocity_mps[:, 1:][~(valid[:, 1:] & valid[:, :-1])] = 0.0
-    return _Boxes(
-        position_m=position_m,
-        yaw_rad=np.concatenate([log.ego_pose[None, :, 2], log.yaw_rad]),
-        velocity_mps=velocity_mps,
-        size_m=np.concatenate([np.broadcast_to(log.ego_size_m, (1, steps, 2)), log.size_m]),
-        kind=np.concatenate([[VEHICLE], log.kind]),
-        valid=valid,
-    )
+        return scene, Future(tracks=future, ego_pose=single(ego_pose), ego_valid=torch.from_numpy(ego_valid))
 
 
 def _ego_future(log: Log, steps: Ints, poses: Floats) -> tuple[Floats, Bools]:
@@ -214,7 +148,3 @@ def _command(origin: str, log: Log, step: int) -> tuple[str, str]:
 
 def _side(left_m: float) -> str:
     return "left" if left_m >= COMMAND_OFFSET_M else "right" if left_m <= -COMMAND_OFFSET_M else "straight"
-
-
-def _single(values: Floats) -> Tensor:
-    return torch.from_numpy(values.astype(np.float32))

@@ -10,10 +10,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drive_wm.bev import Canvas, layers_of, outlines_of, relative, seen_from
+from drive_wm.bev import Canvas, relative
 from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Log, LogMap, empty_map
+from drive_wm.map_outlines import layers_of, outlines_of, seen_from
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE
 
 HERE = np.zeros(3)
@@ -31,7 +32,9 @@ def seen(log_map: LogMap, pose: np.ndarray = HERE, known: np.ndarray = HERE) -> 
 def drawn(log_map: LogMap, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """The same, exact: drawn in the frame of the pose on the cells themselves."""
     outlines = {name: seen_from(x, pose) for name, x in outlines_of(log_map).items()}
-    layers = {key: x for name, (edges, weight) in outlines.items() for key, x in layers_of(name, coverage(edges, weight, GRID)).items()}
+    layers = {}
+    for name, (edges, weight) in outlines.items():
+        layers |= layers_of(name, coverage(edges, weight, GRID))
     return np.stack([layers[name] for name in RASTER_LAYERS]), edge_distance(outlines["drivable"][0], GRID)
 
 
@@ -39,8 +42,8 @@ def drawn(log_map: LogMap, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @given(st.integers(0, 23), st.floats(-8, 8), st.floats(-8, 8), st.floats(-pi, pi))
 def test_it_is_the_exact_drawing_but_for_a_soft_edge(crossroads_log: Log, step, x_m, y_m, yaw_rad):
     """On average to 0.005. A border's cell may be off by an eighth where a line interpolated over 0.25 m cuts a kink, by more
-    where two borders meet; one of a divider, whose share is scaled by 5 / 3, by more yet; a distance by a quarter of a metre where
-    two borders are equally near.
+    where two borders meet; one of a divider, whose share is scaled by 5 / 3, by more yet; a distance by a quarter of a metre
+    where two borders are equally near.
     """
     pose = crossroads_log.ego_pose[step] + [x_m, y_m, yaw_rad]
     raster, edge_m = seen(crossroads_log.map, pose, crossroads_log.ego_pose)
@@ -64,7 +67,9 @@ def test_real_maps_are_drawn_as_exactly(outside_data):
             assert np.abs(edge_m[0].numpy() - exact_edge_m).mean() < 0.01
 
 
-@pytest.mark.parametrize("pose", [(3.0, 1.0, 0.3), (90.0, -30.0, 2.0), (900.0, 20.0, -1.0)], ids=["near", "outside", "far away"])
+@pytest.mark.parametrize(
+    "pose", [(3.0, 1.0, 0.3), (90.0, -30.0, 2.0), (900.0, 20.0, -1.0)], ids=["near", "outside", "far away"]
+)
 def test_what_is_known_beforehand_does_not_matter(crossroads_log: Log, pose):
     """A pose beyond what was drawn is drawn anew; one in sight of another drawing looks the same."""
     ego, cos, sin = crossroads_log.ego_pose[0], *(f(crossroads_log.ego_pose[0, 2]) for f in (np.cos, np.sin))
@@ -79,7 +84,9 @@ def test_what_is_known_beforehand_does_not_matter(crossroads_log: Log, pose):
 
 
 def test_relative_poses():
-    np.testing.assert_allclose(relative(np.array([[3.0, 4.0, 1.0]]), np.array([1.0, 4.0, pi / 2])), [[0, -2, 1 - pi / 2]], atol=1e-12)
+    np.testing.assert_allclose(
+        relative(np.array([[3.0, 4.0, 1.0]]), np.array([1.0, 4.0, pi / 2])), [[0, -2, 1 - pi / 2]], atol=1e-12
+    )
 
 
 @pytest.mark.parametrize("yaw_rad", [0.0, 0.4, 2.5])
@@ -140,8 +147,8 @@ def test_a_divider_through_the_middle_of_cells_reads_one_and_a_long_one_is_not_l
 
 @pytest.mark.parametrize("shift", [(1e-4, 0, 0), (0, 1e-4, 0), (0, 0, 1e-5)])
 def test_a_small_motion_changes_little(crossroads_log: Log, shift):
-    """Places are rounded to 1 / 32 of a point, 8 mm of a share and 16 mm of a distance; a border that moves by d changes a cell by
-    d / cell, a divider by 5 / 3 of it.
+    """Places are rounded to 1 / 32 of a point, 8 mm of a share and 16 mm of a distance; a border that moves by d changes a cell
+    by d / cell, a divider by 5 / 3 of it.
     """
     canvas, pose = Canvas(crossroads_log.map, crossroads_log.ego_pose), crossroads_log.ego_pose[10]
     raster, edge_m = canvas.crop(pose[None])

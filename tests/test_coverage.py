@@ -1,6 +1,6 @@
 """Covered shares of cells against areas worked by hand and against shapely."""
 
-from math import pi, sqrt
+from math import pi
 
 import numpy as np
 import pytest
@@ -8,7 +8,8 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drive_wm.coverage import Grid, area_outlines, coverage, strip_quads
+from drive_wm.coverage import Grid, coverage
+from drive_wm.map_outlines import area_outlines
 from drive_wm.scene import CELL_M, RASTER_SIZE
 
 ROW_0, COLUMN_0 = 100, 60  # the cell whose lower left corner is the frame's origin
@@ -89,10 +90,3 @@ def test_a_window_holds_the_same(window):
     row, column = ROW_0 + window.row, COLUMN_0 + window.column
     expected = coverage(*outlines, GRID)[:, row : row + window.rows, column : column + window.columns]
     np.testing.assert_allclose(coverage(*outlines, window), expected, atol=1e-12)
-
-
-def test_strips_join_without_gap_or_overlap():
-    quads, direction = strip_quads(shapely.MultiLineString([[[0, 0], [5, 0], [5, 0], [8, 3]], [[0, 9], [1, 9]]]), 2.0)
-    assert len(quads) == 3
-    np.testing.assert_allclose(quads[0, 1:3], quads[1, [0, 3]])
-    np.testing.assert_allclose(direction[1], [sqrt(0.5), sqrt(0.5)])

@@ -8,9 +8,10 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drive_wm.coverage import Grid, area_outlines
+from drive_wm.coverage import Grid
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats
+from drive_wm.map_outlines import area_outlines
 from drive_wm.scene import CELL_M
 
 GRID = Grid(-60, -100, 230, 200, CELL_M)  # 115 m by 100 m, no whole number of blocks
