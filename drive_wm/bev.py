@@ -111,8 +111,9 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
     """Draw what lies between the lowest and the highest of these points (N, 2), the same whatever else is drawn with it."""
     low = np.floor(extent_m.min(axis=0) / CELL_M).astype(int) - 2
     high = np.ceil(extent_m.max(axis=0) / CELL_M).astype(int) + 3
-    coarse = Grid(*low.tolist(), *(high - low).tolist(), CELL_M)
-    fine = Grid(*(FINER * low).tolist(), *(FINER * (high - low)).tolist(), CELL_M / FINER)
+    (column, row), (columns, rows) = low.tolist(), (high - low).tolist()
+    coarse = Grid(column, row, columns, rows, CELL_M)
+    fine = Grid(FINER * column, FINER * row, FINER * columns, FINER * rows, CELL_M / FINER)
     layers: dict[str, Bytes] = {}
     for name, (edges, weight) in outlines.items():
         if len(edges):
@@ -157,4 +158,4 @@ def _mean_around(covered: Floats) -> Shares:
 def _bytes(layer: Shares, name: str) -> Bytes:
     """0..1, or of a direction's part -1..1, as a byte."""
     low, steps = (-1, 127) if name in ("lane_cos", "lane_sin") else (0, 255)
-    return cv2.convertScaleAbs(layer, alpha=steps, beta=-low * steps)
+    return cv2.convertScaleAbs(layer, alpha=steps, beta=-low * steps).astype(np.uint8, copy=False)

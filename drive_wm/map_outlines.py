@@ -1,5 +1,7 @@
 """What is drawn of a map: outlines of areas and of strips along lines, and the raster's layers from what they cover."""
 
+from typing import Any
+
 import numpy as np
 import shapely
 from numpy.typing import NDArray
@@ -10,7 +12,7 @@ from drive_wm.scene import CELL_M
 LANE_WIDTH_M = 3.0
 DIVIDER_WIDTH_M = 0.3
 Outlines = tuple[Floats, Floats]  # closed: edges (E, 2, 2) with what they enclose to the left, and weights (E, W) of that
-Shares = NDArray[np.floating]
+Shares = NDArray[np.floating[Any]]
 
 
 def outlines_of(log_map: LogMap) -> dict[str, Outlines]:
