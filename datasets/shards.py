@@ -45,7 +45,7 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
         note += ", already there"
         scenes_sha256 = _sha256(scenes_path)
     else:
-        content = save(_packed(views_of(log, config)), {HEADER: json.dumps(about)})
+        content = save(_packed(views_of(log, config), ego_views + target_views), {HEADER: json.dumps(about)})
         write_log(log, log_path)
         write_atomically(scenes_path, content)
         scenes_sha256 = hashlib.sha256(content).hexdigest()
@@ -120,17 +120,21 @@ def need_sizes(out: Path, shard: Shard) -> None:
     _need_size(_scenes_path(out, shard.name), shard.scenes_bytes)
 
 
-def _packed(views: Iterable[tuple[Scene, Future]]) -> dict[str, Tensor]:
-    """Scenes and futures stacked on B, as stored; packed a few at a time, since a drive of them unpacked fills a memory."""
-    rows: dict[str, list[Tensor]] = {}
+def _packed(views: Iterable[tuple[Scene, Future]], size: int) -> dict[str, Tensor]:
+    """Scenes and futures stacked on B, as stored; packed some at a time, since a drive of them unpacked fills a memory."""
+    rows: dict[str, Tensor] = {}
+    start = 0
     for scene, future in views:
         scene.check()
         flat = tensors(scene, "scene.") | tensors(future, "future.")
         flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop(RASTER).unbind(1), strict=True)}
         for name, x in flat.items():
-            rows.setdefault(name, []).append(_pack(x, name))
-    stacked = {name: torch.cat(parts) for name, parts in rows.items()}
-    return {name: x[:1].clone() if _constant(x) else x for name, x in stacked.items()}
+            part = _pack(x, name)
+            if name not in rows:
+                rows[name] = part.new_empty((size, *part.shape[1:]))
+            rows[name][start : start + len(part)] = part
+        start += len(scene.has_ego)
+    return {name: x[:1].clone() if _constant(x) else x for name, x in rows.items()}
 
 
 def _constant(x: Tensor) -> bool:
