@@ -26,7 +26,8 @@ Progress = Callable[[int, int, str], None]  # finished, of how many, which
 def bench_readers(
     root: Path | None, version: str, split: str, samples: int, peer_python: Path | None, progress: Progress
 ) -> list[dict[str, Any]]:
-    """One row per reader: samples_per_second, load_seconds (tables and whole maps), peak_mib; `ratio` of ours to theirs.
+    """One row per reader: samples_per_second, load_seconds (tables and whole maps), peak_mib; `ratio` of ours to theirs. One
+    more, "drive_wm's cache", of what was prepared, read as training does.
 
     A reader that cannot be installed or fails has a row with the reason under `absent` and no number.
     """
@@ -40,28 +41,28 @@ def bench_readers(
         try:
             if reader == "trajdata":
                 python = peer_python or trajdata_python()
-            rows.append(run_reader(python, reader, root, version, split, samples))
+            rows += run_reader(python, reader, root, version, split, samples)
         except (subprocess.CalledProcessError, OSError) as error:
             if reader == "drive_wm":
                 raise InputError(f"drive_wm itself could not read {root / version}: {_reason(error)}") from error
             rows.append({"reader": reader, "absent": _reason(error)})
-    progress(len(rows), len(rows), "")
+    progress(len(data_readers.READERS), len(data_readers.READERS), "")
     return list(with_ratio(rows))
 
 
-def run_reader(python: Path, reader: str, root: Path, version: str, split: str, samples: int) -> dict[str, Any]:
-    """The row that a reader prints; CalledProcessError with its last words where it fails."""
+def run_reader(python: Path, reader: str, root: Path, version: str, split: str, samples: int) -> list[dict[str, Any]]:
+    """The rows that a reader prints; CalledProcessError with its last words where it fails."""
     command = [str(python), data_readers.__file__, reader, str(root.resolve()), version, split, str(samples)]
     done = subprocess.run(command, env=os.environ | ONE_CORE, capture_output=True, text=True, check=True)
-    row: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return row
+    rows: list[dict[str, Any]] = json.loads(done.stdout.splitlines()[-1])
+    return rows
 
 
 def with_ratio(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-    """Rows with `ratio`: how many times as many samples a second drive_wm reads."""
+    """Rows of readers with `ratio`: how many times as many samples a second drive_wm reads."""
     ours = rows[0].get("samples_per_second")
     for row in rows:
-        theirs = row.get("samples_per_second")
+        theirs = row.get("samples_per_second") if row.get("reader") in data_readers.READERS else None
         yield row | ({"ratio": ours / theirs} if ours and theirs else {})
 
 

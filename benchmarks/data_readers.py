@@ -1,4 +1,4 @@
-"""How fast nuScenes is read by drive_wm, by the devkit and by trajdata; each runs alone in a process and prints one row.
+"""How fast nuScenes is read by drive_wm, by the devkit and by trajdata; each runs alone in a process and prints its rows.
 
 The same content per sample: 2 s of history and 6 s of future of the ego and the nearest 31 others, and one map raster of
 100 m x 100 m in cells of 0.5 m around the ego (the devkit: around its nearest agent, since it draws agents alone; without
@@ -20,13 +20,14 @@ from typing import Any
 
 HISTORY_S, FUTURE_S, OTHERS = 2.0, 6.0, 31
 CELL_M, AHEAD_M, BEHIND_M, BESIDE_M = 0.5, 70.0, 30.0, 50.0
+BATCH = 16  # samples that training reads at once
 _MIB = 2**10 if sys.platform == "linux" else 2**20  # ru_maxrss counts KiB, on macOS bytes
 TRAJDATA_NAMES = {"v1.0-mini": "nusc_mini", "v1.0-trainval": "nusc_trainval", "v1.0-test": "nusc_test"}
 
 
-def read_with_drive_wm(root: Path, version: str, split: str, samples: int) -> dict[str, Any]:
-    """Prepare whole drives until there are enough samples."""
-    from drive_wm.datasets.cache import write_cache
+def read_with_drive_wm(root: Path, version: str, split: str, samples: int) -> list[dict[str, Any]]:
+    """Prepare whole drives until there are enough samples; then read as many back as training does."""
+    from drive_wm.datasets.cache import open_cache, write_cache
     from drive_wm.datasets.nuscenes import read_logs
     from drive_wm.scene import SceneConfig
 
@@ -43,10 +44,29 @@ def read_with_drive_wm(root: Path, version: str, split: str, samples: int) -> di
     loaded = perf_counter()
     with tempfile.TemporaryDirectory() as folder:
         manifest = write_cache(enough(), Path(folder), "nuscenes", version, split, SceneConfig(), lambda *news: None)
-    return _row("drive_wm", manifest.samples, loaded - began, perf_counter() - loaded)
+        row = _row("drive_wm", manifest.samples, loaded - began, perf_counter() - loaded)
+        return [row, {"reader": "drive_wm's cache", **read_from_cache(open_cache(Path(folder)), samples)}]
 
 
-def read_with_devkit(root: Path, version: str, split: str, samples: int) -> dict[str, Any]:
+def read_from_cache(cache: Any, samples: int) -> dict[str, Any]:
+    """Samples a second in batches of 16 in random order, from files that were opened before, on one core."""
+    import torch
+
+    from drive_wm.datasets.cache import read_samples
+
+    torch.set_num_threads(1)
+    order = torch.randperm(cache.samples, generator=torch.Generator().manual_seed(0))[:samples].tolist()
+    batches = [[(cache, j) for j in order[start : start + BATCH]] for start in range(0, len(order), BATCH)]
+    for batch in batches:
+        read_samples(batch)
+    began = perf_counter()
+    for batch in batches:
+        read_samples(batch)
+    seconds = perf_counter() - began
+    return {"n": len(order), "samples_per_second": len(order) / seconds, "seconds": seconds}
+
+
+def read_with_devkit(root: Path, version: str, split: str, samples: int) -> list[dict[str, Any]]:
     """PredictHelper and StaticLayerRasterizer over samples spread evenly over the split; global frame, its quickest."""
     import numpy as np
     from nuscenes.nuscenes import NuScenes
@@ -76,10 +96,10 @@ def read_with_devkit(root: Path, version: str, split: str, samples: int) -> dict
         except (IndexError, AttributeError, TypeError):  # nobody there, or the devkit's own failures on borders just touched
             without_raster += 1
     row = _row("nuscenes-devkit", len(tokens), loaded - began, perf_counter() - loaded)
-    return row | {"without_raster": without_raster}
+    return [row | {"without_raster": without_raster}]
 
 
-def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> dict[str, Any]:
+def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> list[dict[str, Any]]:
     """A dataset around the ego of every sample of the split, cached first, then at most so many items of it read."""
     trajdata: Any = importlib.import_module("trajdata")
     raw: Any = importlib.import_module("trajdata.dataset_specific.nusc.nusc_dataset").NuscDataset
@@ -108,7 +128,7 @@ def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> di
     load_s = sum(spent_s.values())
     # The cache was made of the whole split: each item read carries its own share of that.
     row = _row("trajdata", len(items), load_s, read_s + (cached - began - load_s) * len(items) / len(dataset))
-    return row | {"lanes_mended": len(mended)}
+    return [row | {"lanes_mended": len(mended)}]
 
 
 def ego_pose_at_lidar(tables: Any, frame: Any) -> Any:
@@ -165,5 +185,5 @@ if __name__ == "__main__":
     parser.add_argument("split")
     parser.add_argument("samples", type=int)
     options = vars(parser.parse_args())
-    sys.stdout, shown = sys.stderr, sys.stdout  # what the libraries print is not the row
+    sys.stdout, shown = sys.stderr, sys.stdout  # what the libraries print are not the rows
     print(json.dumps(READERS[options.pop("reader")](**options)), file=shown)

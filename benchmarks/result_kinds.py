@@ -45,6 +45,10 @@ KINDS = (
     Kind("world_model", "World-model fidelity", "What the model imagines against what happened.", word="world-model"),
     Kind("tick", "Latency", "How long one planner tick takes.", ("p99_ms",), sliced=False),
     Kind("speed", "Speed of imagination", "Seconds imagined per second.", ("scene_seconds_per_second",), sliced=False),
+    Kind(
+        "data", "Reading nuScenes", "Samples a second and memory; ratio is how many times as many drive_wm reads.",
+        ("reader", "part"), sliced=False,
+    ),
     Kind("metrics", "Speed of the metrics", "Time and memory on synthetic input.", ("metric",), sliced=False),
 )  # fmt: skip
 

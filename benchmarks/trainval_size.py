@@ -1,8 +1,8 @@
 """A dataroot of the size of nuScenes trainval, to measure on: `python -m drive_wm.benchmarks.trainval_size --out R`.
 
-SUMO drives through a few places; then each place is driven again and again, as nuScenes' cities are, until there are as many
-scenes, samples and boxes as in v1.0-trainval. Every repetition gets tokens of its own, so no reader can tell; for training
-use `drive-wm synth`, where no two scenes are alike.
+SUMO drives through some places; then each of the busier ones is driven again and again, as nuScenes' cities are, until there
+are as many scenes, samples and boxes as in v1.0-trainval. Every repetition gets tokens of its own, so no reader can tell; for
+training use `drive-wm synth`, where no two scenes are alike.
 """
 
 import argparse
@@ -29,7 +29,7 @@ class Size:
     scenes: int = 850
     samples: int = 34_149
     boxes: int = 1_166_187
-    places: int = 17  # that are simulated; of 50 scenes each, so that the official splits come out even
+    places: int = 17  # of 50 scenes each, so that the official splits come out even
 
 
 def repeated(places: Sequence[Place], size: Size) -> Iterator[Place]:
@@ -40,16 +40,28 @@ def repeated(places: Sequence[Place], size: Size) -> Iterator[Place]:
     ends = np.cumsum([0, *shares])
     for place, start, stop in zip(places, ends, ends[1:], strict=False):
         logs = []
-        for i, log in zip(range(start, stop), cycle(crowded(place.logs)), strict=False):
+        for i, log in zip(range(start, stop), cycle(busier(place.logs)), strict=False):
             due = round(size.boxes * int(steps[: i + 1].sum()) / size.samples) - boxes
             logs.append(thinned(shortened(log, int(steps[i])), due))
             boxes += int(logs[-1].valid.sum())
         yield replace(place, logs=tuple(logs))
 
 
-def crowded(logs: Sequence[Log]) -> list[Log]:
+def busier(logs: Sequence[Log]) -> list[Log]:
     """The half with more traffic: nuScenes has 34 boxes a sample."""
-    return sorted(logs, key=lambda log: float(log.valid.sum(axis=0).mean()), reverse=True)[: -(-len(logs) // 2)]
+    return sorted(logs, key=boxes_per_sample, reverse=True)[: -(-len(logs) // 2)]
+
+
+def boxes_per_sample(log: Log) -> float:
+    return float(log.valid.sum(axis=0).mean())
+
+
+def busy_places(seed: int, places: int) -> list[Place]:
+    """The half of twice as many simulated places whose busier drives have more traffic, in the order of simulation."""
+    simulated = list(islice(read_drives(seed), 2 * places))
+    traffic = [np.mean([boxes_per_sample(log) for log in busier(drives.logs)]) for drives in simulated]
+    kept = np.sort(np.argsort(traffic)[places:])
+    return [place_of(simulated[i], simulated[i].logs) for i in kept]
 
 
 def shortened(log: Log, steps: int) -> Log:
@@ -87,8 +99,7 @@ def write_trainval_size(out: Path, size: Size, seed: int) -> dict[str, int]:
     """Write the dataroot; how many rows each table holds."""
     if out.exists():
         raise InputError(f"{out} exists already. Pass a new folder with --out.")
-    places = [place_of(drives, drives.logs) for drives in islice(read_drives(seed), size.places)]
-    return write_dataroot(repeated(places, size), out, f"trainval-size-{seed}")
+    return write_dataroot(repeated(busy_places(seed, size.places), size), out, f"trainval-size-{seed}")
 
 
 def main(arguments: Iterable[str] | None = None) -> None:

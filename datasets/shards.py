@@ -43,10 +43,12 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
     note = f"{ego_views + target_views} scenes"
     if log_path.is_file() and scenes_path.is_file() and _about(scenes_path) == about and _header(log_path):
         note += ", already there"
+        scenes_sha256 = _sha256(scenes_path)
     else:
-        packed = _packed(views_of(log, config))
+        content = save(_packed(views_of(log, config), ego_views + target_views), {HEADER: json.dumps(about)})
         write_log(log, log_path)
-        write_atomically(scenes_path, save(packed, {HEADER: json.dumps(about)}))
+        write_atomically(scenes_path, content)
+        scenes_sha256 = hashlib.sha256(content).hexdigest()
     shard = Shard(
         name=log.name,
         location=log.location,
@@ -55,7 +57,7 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
         log_bytes=log_path.stat().st_size,
         log_sha256=_sha256(log_path),
         scenes_bytes=scenes_path.stat().st_size,
-        scenes_sha256=_sha256(scenes_path),
+        scenes_sha256=scenes_sha256,
     )
     return shard, note
 
@@ -118,17 +120,26 @@ def need_sizes(out: Path, shard: Shard) -> None:
     _need_size(_scenes_path(out, shard.name), shard.scenes_bytes)
 
 
-def _packed(views: Iterable[tuple[Scene, Future]]) -> dict[str, Tensor]:
-    """Scenes and futures stacked on B, as stored; packed one by one, since a drive of them unpacked fills a memory."""
-    rows: dict[str, list[Tensor]] = {}
+def _packed(views: Iterable[tuple[Scene, Future]], size: int) -> dict[str, Tensor]:
+    """Scenes and futures stacked on B, as stored; packed some at a time, since a drive of them unpacked fills a memory."""
+    rows: dict[str, Tensor] = {}
+    start = 0
     for scene, future in views:
         scene.check()
         flat = tensors(scene, "scene.") | tensors(future, "future.")
         flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop(RASTER).unbind(1), strict=True)}
         for name, x in flat.items():
-            rows.setdefault(name, []).append(_pack(x, name))
-    stacked = {name: torch.cat(parts) for name, parts in rows.items()}
-    return {name: x[:1].clone() if bool((x == x[:1]).all()) else x for name, x in stacked.items()}
+            part = _pack(x, name)
+            if name not in rows:
+                rows[name] = part.new_empty((size, *part.shape[1:]))
+            rows[name][start : start + len(part)] = part
+        start += len(scene.has_ego)
+    return {name: x[:1].clone() if _constant(x) else x for name, x in rows.items()}
+
+
+def _constant(x: Tensor) -> bool:
+    """Whether all rows are the same; mostly the first and the last tell."""
+    return torch.equal(x[0], x[-1]) and bool((x == x[:1]).all())
 
 
 def _rows(stored: Sequence[tuple[Tensor, range]], size: int, rows: Tensor | None = None) -> Tensor:

@@ -18,6 +18,7 @@ IMAGINE = {
     "ratio_to_naive": ".1f", "share_of_ceiling": ".2f", "max_difference_m": ".1e",
 }  # fmt: skip
 SCENES = 8  # that the runs take in turns
+PREPARE = {"part": "", "n": ",", "seconds": ".1f", "samples_per_second": ".1f", "milliseconds": ".2f", "peak_mib": ",.0f"}
 METRICS = {"metric": "", "protocol": "", "n": ",", "seconds": ".2f", "peak_mib": ",.0f"}
 
 
@@ -101,5 +102,25 @@ def bench_data(
     for row in rows:
         if "absent" in row:
             screen.print(f"{row['reader']}: absent, {escape(row['absent'])}", highlight=False)
+    if json:
+        write_results(json, rows, seed=None)
+
+
+@bench.command("prepare")
+def bench_prepare(
+    out: Annotated[Path, typer.Option(help="A new folder for the cache; trainval takes 13 GB.")],
+    root: Root = None,
+    version: Version = "v1.0-trainval",
+    split: Annotated[str, typer.Option(help="The split's name; synth is all of a dataroot that drive_wm wrote.")] = "synth",
+    workers: Annotated[int, typer.Option(min=1, help="Processes.")] = 2,
+    json: Json = None,
+) -> None:
+    """A whole split prepared: samples a second, memory, where time goes, and how fast training reads it."""
+    from drive_wm.benchmarks.prepare_bench import bench_prepare
+    from drive_wm.benchmarks.results_file import write_results
+
+    with progress("Drives") as bar:
+        rows = bench_prepare(root, version, split, workers, out, bar)
+    show(f"nuScenes prepared by {workers} processes, and parts of it by one", rows, PREPARE)
     if json:
         write_results(json, rows, seed=None)

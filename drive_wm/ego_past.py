@@ -8,11 +8,11 @@ from torch import Tensor
 
 from drive_wm.errors import InputError
 from drive_wm.log import Log
+from drive_wm.log_boxes import boxes_of
+from drive_wm.map_crop import single
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Future, Scene, Tracks
-from drive_wm.scene_at import boxes_of, command_at, ego_future
-from drive_wm.structs import TensorStruct, cat
-
-EGO = np.zeros(1, np.int64)  # where the ego stands among a log's boxes
+from drive_wm.scene_at import command_at, ego_future
+from drive_wm.structs import TensorStruct
 
 
 @dataclass(frozen=True)
@@ -37,18 +37,19 @@ def ego_pasts_of(log: Log, history: int, future: int, command: str = "none") -> 
     """
     if not log.has_ego:
         raise InputError(f"Log {log.name!r} has no ego; needed: a drive recorded from a vehicle. Leave this log out.")
-    boxes, parts = boxes_of(log), []
-    for step in range(len(log.keyframes) - 1):
-        pose = torch.from_numpy(log.ego_pose[step])
-        coming = step + np.arange(1, future + 1)
-        ego_pose, ego_valid = ego_future(log, coming, pose)
-        origin, choice = command_at(command, log, pose, step)
-        past = EgoPast(
-            tracks=boxes.tracks(EGO, step + np.arange(1 - history, 1), step, pose, 1),
-            ego_centre_m=torch.tensor([log.ego_centre_m], dtype=torch.float32),
-            command=torch.tensor([COMMANDS.index(choice)]),
-            command_origin=torch.tensor([COMMAND_ORIGINS.index(origin)]),
-        )
-        parts.append((past, Future(boxes.tracks(EGO, coming, step, pose, 1), ego_pose[None].float(), ego_valid[None])))
-    pasts, futures = zip(*parts, strict=True)
-    return cat(pasts), cat(futures)
+    steps = np.arange(len(log.keyframes) - 1)
+    poses, ahead = log.ego_pose[steps], np.arange(1, future + 1)
+    boxes = boxes_of(log)
+    ego = boxes.nearest(steps, 1)
+    past = boxes.tracks(*ego, steps, np.arange(1 - history, 1), poses)
+    ego_pose, ego_valid = ego_future(log, steps[:, None] + ahead, poses)
+    told = [command_at(command, log, step) for step in steps.tolist()]
+    return (
+        EgoPast(
+            tracks=past,
+            ego_centre_m=torch.full((len(steps),), float(log.ego_centre_m)),
+            command=torch.tensor([COMMANDS.index(choice) for _, choice in told]),
+            command_origin=torch.tensor([COMMAND_ORIGINS.index(origin) for origin, _ in told]),
+        ),
+        Future(boxes.tracks(*ego, steps, ahead, poses), single(ego_pose), torch.from_numpy(ego_valid)),
+    )

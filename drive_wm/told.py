@@ -17,7 +17,7 @@ Known = TypeVar("Known", Scene, EgoPast)
 
 def with_command(scene: Scene, log: Log, origin: str) -> Scene:
     """The scenes of every keyframe of a log (B = S), told the command of this origin; "none" where the log cannot tell."""
-    told = [command_at(origin, log, torch.from_numpy(pose), step) for step, pose in enumerate(log.ego_pose)]
+    told = [command_at(origin, log, step) for step in range(len(log.keyframes))]
     return replace(
         scene,
         command=torch.tensor([COMMANDS.index(command) for _, command in told]),

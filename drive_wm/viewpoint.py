@@ -15,12 +15,17 @@ from drive_wm.log import VEHICLE, Floats, Log
 from drive_wm.scene import Future, Scene, SceneConfig
 from drive_wm.scene_at import SceneBuilder
 
+TOGETHER = 8  # keyframes; their rasters fit a processor's cache
+
 
 def views_of(log: Log, config: SceneConfig) -> Iterator[tuple[Scene, Future]]:
-    """Every keyframe seen from the ego, where the drive has one, then every target of the log seen from itself; B = 1 each."""
+    """Every keyframe seen from the ego, where the drive has one, then every target of the log seen from itself; some at a time,
+    stacked on B.
+    """
     builder = SceneBuilder(log, config)
     if log.has_ego:
-        yield from map(builder.at, range(len(log.keyframes)))
+        keyframes = range(len(log.keyframes))
+        yield from (builder.over(keyframes[start : start + TOGETHER]) for start in keyframes[::TOGETHER])
     for agent, step in log.targets.tolist():
         scene, future, _ = target_view(builder, agent, step)
         yield scene, future

@@ -8,9 +8,18 @@ import shapely
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from drive_wm.bev import area_edges
+from drive_wm.coverage import Grid
 from drive_wm.edge_distance import edge_distance
+from drive_wm.log import Floats
+from drive_wm.map_outlines import area_outlines
 from drive_wm.scene import CELL_M
+
+GRID = Grid(-60, -100, 230, 200, CELL_M)  # 115 m by 100 m, no whole number of blocks
+
+
+def border(area: shapely.MultiPolygon) -> Floats:
+    return area_outlines(area)[0]
+
 
 DISTANCES = {  # cell centre (x m, y m): distance to the square from (0, 0) to (12, 12)
     "middle": ((6.25, 6.25), 5.75),
@@ -24,7 +33,7 @@ DISTANCES = {  # cell centre (x m, y m): distance to the square from (0, 0) to (
 
 @pytest.mark.parametrize(("centre_m", "expected"), DISTANCES.values(), ids=DISTANCES)
 def test_edge_distance(centre_m, expected):
-    edge_m = edge_distance(area_edges(shapely.MultiPolygon([shapely.box(0, 0, 12, 12)])))
+    edge_m = edge_distance(border(shapely.MultiPolygon([shapely.box(0, 0, 12, 12)])), GRID)
     assert edge_m[int((centre_m[1] + 50) / CELL_M), int((centre_m[0] + 30) / CELL_M)] == pytest.approx(expected)
 
 
@@ -37,8 +46,8 @@ def test_it_is_exact(corners, width_m):
     """Any blots, near and far: every cell to a micrometre."""
     blots = shapely.union_all(shapely.buffer(shapely.points(corners), width_m, quad_segs=12))
     area = shapely.multipolygons(shapely.get_parts(blots))
-    at_m = np.stack(np.meshgrid(np.arange(-29.75, 70, 0.5), np.arange(-49.75, 50, 0.5)), axis=-1)[::7, ::7]
+    at_m = np.stack(np.meshgrid(*GRID.centres_m()), axis=-1)[::7, ::7]
     away_m = shapely.distance(area.boundary, shapely.points(at_m)).clip(max=10)
     inside = shapely.contains_xy(area, at_m[..., 0], at_m[..., 1])
-    found = edge_distance(area_edges(area))[::7, ::7]
+    found = edge_distance(border(area), GRID)[::7, ::7]
     np.testing.assert_allclose(found, np.where(inside, away_m, -away_m), atol=1e-6)

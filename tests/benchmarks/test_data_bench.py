@@ -20,8 +20,13 @@ def quiet(*news):
 
 
 def test_ratio_says_how_many_times_as_fast_ours_is():
-    rows = [{"reader": "drive_wm", "samples_per_second": 60.0}, {"reader": "slow", "samples_per_second": 4.0}, {"absent": "x"}]
-    assert [row.get("ratio") for row in data_bench.with_ratio(rows)] == [1.0, 15.0, None]
+    rows = [
+        {"reader": "drive_wm", "samples_per_second": 60.0},
+        {"reader": "drive_wm's cache", "samples_per_second": 900.0},
+        {"reader": "trajdata", "samples_per_second": 4.0},
+        {"reader": "nuscenes-devkit", "absent": "x"},
+    ]
+    assert [row.get("ratio") for row in data_bench.with_ratio(rows)] == [1.0, None, 15.0, None]
 
 
 def test_a_reader_that_fails_is_absent_with_its_last_words(monkeypatch, tmp_path):
@@ -29,7 +34,7 @@ def test_a_reader_that_fails_is_absent_with_its_last_words(monkeypatch, tmp_path
         if reader == "trajdata":
             code = "import sys; sys.exit('first line\\nNo module named trajdata')"
             subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-        return {"reader": reader, "n": 7, "samples_per_second": 10.0}
+        return [{"reader": reader, "n": 7, "samples_per_second": 10.0}]
 
     monkeypatch.setattr(data_bench, "run_reader", run)
     monkeypatch.setattr(data_bench, "scene_names", lambda *rest: [])
@@ -39,7 +44,7 @@ def test_a_reader_that_fails_is_absent_with_its_last_words(monkeypatch, tmp_path
 
 
 def test_an_environment_that_cannot_be_made_is_a_reason_too(monkeypatch, tmp_path):
-    monkeypatch.setattr(data_bench, "run_reader", lambda python, reader, *rest: {"reader": reader, "samples_per_second": 1.0})
+    monkeypatch.setattr(data_bench, "run_reader", lambda python, reader, *rest: [{"reader": reader, "samples_per_second": 1.0}])
     monkeypatch.setattr(data_bench, "scene_names", lambda *rest: [])
     monkeypatch.setattr(data_bench, "trajdata_python", lambda: (_ for _ in ()).throw(OSError("no network")))
     rows = data_bench.bench_readers(tmp_path, "v1.0-mini", "mini_train", 5, None, quiet)
@@ -74,13 +79,15 @@ def dataroot(crossroads_log, tmp_path):
 
 @pytest.mark.parametrize(("samples", "read"), [(20, 24), (25, 48), (99, 48)])
 def test_ours_reads_whole_drives_until_it_has_enough(dataroot, samples, read):
-    row = read_with_drive_wm(dataroot, VERSION, "synth", samples)
+    row, again = read_with_drive_wm(dataroot, VERSION, "synth", samples)
     assert (row["reader"], row["n"]) == ("drive_wm", read)
     assert row["samples_per_second"] == pytest.approx(read / row["seconds"])
+    assert (again["reader"], again["n"]) == ("drive_wm's cache", min(samples, read))
+    assert again["samples_per_second"] == pytest.approx(again["n"] / again["seconds"])
 
 
 @pytest.mark.slow
 def test_the_devkit_reads_the_same_dataroot(dataroot):
-    row = read_with_devkit(dataroot, VERSION, "synth", 3)
+    [row] = read_with_devkit(dataroot, VERSION, "synth", 3)
     assert (row["reader"], row["n"], row["without_raster"]) == ("nuscenes-devkit", 3, 0)
     assert row["peak_mib"] > 100

@@ -1,10 +1,13 @@
 """Repeated drives add up to the sizes asked for, and are what they were but for the agents left out."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 import shapely
 
-from drive_wm.benchmarks.trainval_size import Size, repeated, shortened, thinned
+from drive_wm.benchmarks import trainval_size
+from drive_wm.benchmarks.trainval_size import Size, busy_places, repeated, shortened, thinned
 from drive_wm.datasets.nuscenes_write import Place
 from drive_wm.errors import InputError
 
@@ -30,6 +33,15 @@ def test_scenes_and_samples_are_exact_and_boxes_never_too_many(places, crossroad
     assert 700 - 24 < boxes <= 700, "short of less than one agent's drive"
     for log in logs:
         log.check()
+
+
+def test_of_twice_as_many_places_the_busier_ones_stay_in_order(monkeypatch, crossroads_log):
+    few = thinned(crossroads_log, 60)
+    traffic = [few, crossroads_log, few, crossroads_log]
+    drives = [SimpleNamespace(logs=(log,)) for log in traffic]
+    monkeypatch.setattr(trainval_size, "read_drives", lambda seed: iter(drives))
+    monkeypatch.setattr(trainval_size, "place_of", lambda drive, logs: drive)
+    assert busy_places(0, 2) == [drives[1], drives[3]]
 
 
 def test_a_shorter_drive_forgets_who_comes_later(crossroads_log):
