@@ -72,7 +72,7 @@ def parts_of(logs: list[Log], manifest: Manifest) -> Iterator[dict[str, Any]]:
     """Milliseconds of one core per sample for these drives, part by part."""
     samples = sum(len(log.keyframes) for log in logs)
     with TemporaryDirectory() as folder:
-        spent_s = sum(run_local(partial(_spent_s, manifest=manifest, out=Path(folder)), logs))
+        spent_s = sum(run_local(partial(_spent_s, manifest=manifest, out=Path(folder)), logs), start=np.zeros(3))
     for part, ms in zip(("map", "scenes", "writing"), 1e3 * spent_s / samples, strict=True):
         yield {"part": part, "n": samples, "milliseconds": ms}
 
