@@ -45,8 +45,6 @@ def bench_prepare(
     if out.exists():
         raise InputError(f"{out} exists already, and what is finished takes no time. Pass a new folder with --out.")
     names = scene_names(root, version, split)
-    loads = {"tables": own_tables, "maps": maps, "devkit tables": devkit_tables}
-    rows = [{"part": part} | apart(load, root, version, split) for part, load in loads.items()]
     logs, looked_at = read_logs(root, version, split), []
 
     def passed_on() -> Iterator[Log]:
@@ -65,6 +63,8 @@ def bench_prepare(
     seconds = perf_counter() - began
     speed = {"samples_per_second": manifest.samples / seconds, "seconds": seconds, "peak_mib": peak_mib(workers)}
     whole = {"part": "prepare", "n": manifest.samples, "workers": workers, **speed}
+    loads = {"tables": own_tables, "maps": maps, "devkit tables": devkit_tables}  # afterwards, so that no peak is theirs
+    rows = [{"part": part} | apart(load, root, version, split) for part, load in loads.items()]
     return [whole, *rows, *parts_of(looked_at, manifest), {"part": "training read", **read_from_cache(open_cache(out), READ)}]
 
 
