@@ -4,6 +4,7 @@ import resource
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -11,10 +12,10 @@ from time import perf_counter, process_time
 from typing import Any
 
 import numpy as np
-import torch
 
 from drive_wm.benchmarks.data_readers import read_from_cache
 from drive_wm.datasets.cache import Progress, open_cache, write_cache
+from drive_wm.datasets.engines import run_local
 from drive_wm.datasets.manifest import Manifest
 from drive_wm.datasets.nuscenes import read_logs
 from drive_wm.datasets.nuscenes_map import location_map
@@ -22,9 +23,10 @@ from drive_wm.datasets.nuscenes_reader import read_rows
 from drive_wm.datasets.nuscenes_tables import scene_names, source_files
 from drive_wm.datasets.shards import write_drive
 from drive_wm.errors import InputError
-from drive_wm.log import Log
+from drive_wm.log import Floats, Log
 from drive_wm.scene import SceneConfig
 from drive_wm.scene_at import SceneBuilder
+from drive_wm.viewpoint import TOGETHER
 
 MIB = 2**10 if sys.platform == "linux" else 2**20  # ru_maxrss counts KiB, on macOS bytes
 LOOKED_AT = 20  # drives, spread evenly, of which each part is timed
@@ -43,8 +45,6 @@ def bench_prepare(
     if out.exists():
         raise InputError(f"{out} exists already, and what is finished takes no time. Pass a new folder with --out.")
     names = scene_names(root, version, split)
-    loads = {"tables": own_tables, "maps": maps, "devkit tables": devkit_tables}
-    rows = [{"part": part} | apart(load, root, version, split) for part, load in loads.items()]
     logs, looked_at = read_logs(root, version, split), []
 
     def passed_on() -> Iterator[Log]:
@@ -63,27 +63,32 @@ def bench_prepare(
     seconds = perf_counter() - began
     speed = {"samples_per_second": manifest.samples / seconds, "seconds": seconds, "peak_mib": peak_mib(workers)}
     whole = {"part": "prepare", "n": manifest.samples, "workers": workers, **speed}
+    loads = {"tables": own_tables, "maps": maps, "devkit tables": devkit_tables}  # afterwards, so that no peak is theirs
+    rows = [{"part": part} | apart(load, root, version, split) for part, load in loads.items()]
     return [whole, *rows, *parts_of(looked_at, manifest), {"part": "training read", **read_from_cache(open_cache(out), READ)}]
 
 
 def parts_of(logs: list[Log], manifest: Manifest) -> Iterator[dict[str, Any]]:
     """Milliseconds of one core per sample for these drives, part by part."""
-    samples, config, spent_s = sum(len(log.keyframes) for log in logs), manifest.config, np.zeros(3)
-    torch.set_num_threads(1)
+    samples = sum(len(log.keyframes) for log in logs)
     with TemporaryDirectory() as folder:
-        for log in logs:
-            times_s = [process_time()]
-            builder = SceneBuilder(log, config)
-            builder.at(0)
-            times_s.append(process_time())
-            for step in range(0, len(log.keyframes), 8):
-                builder.over(range(step, min(step + 8, len(log.keyframes))))
-            times_s.append(process_time())
-            write_drive(log, Path(folder), manifest.settings, config)
-            spent_s += np.diff([*times_s, process_time()])
-    spent_s[2] -= spent_s[0] + spent_s[1]  # it made the same scenes again
+        spent_s = sum(run_local(partial(_spent_s, manifest=manifest, out=Path(folder)), logs), start=np.zeros(3))
     for part, ms in zip(("map", "scenes", "writing"), 1e3 * spent_s / samples, strict=True):
         yield {"part": part, "n": samples, "milliseconds": ms}
+
+
+def _spent_s(log: Log, manifest: Manifest, out: Path) -> Floats:
+    """Processor time for a drive's map, its scenes and their writing."""
+    times_s, steps = [process_time()], range(len(log.keyframes))
+    builder = SceneBuilder(log, manifest.config)
+    builder.at(0)
+    times_s.append(process_time())
+    for start in steps[::TOGETHER]:
+        builder.over(steps[start : start + TOGETHER])
+    times_s.append(process_time())
+    write_drive(log, out, manifest.settings, manifest.config)
+    map_s, scenes_s, both_and_writing_s = np.diff([*times_s, process_time()])
+    return np.array([map_s, scenes_s, both_and_writing_s - map_s - scenes_s])
 
 
 def own_tables(root: Path, version: str, split: str) -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing import get_context
 from typing import Any, TypeVar
 
+import cv2
 import torch
 
 from drive_wm.errors import InputError
@@ -19,19 +20,24 @@ Result = TypeVar("Result")
 
 def run_local(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
     """Results in order."""
-    threads = torch.get_num_threads()
+    threads = torch.get_num_threads(), cv2.getNumThreads()
     # The tensors of one keyframe are small: more threads spend a third of the time on waiting for each other.
-    torch.set_num_threads(1)
+    _use_threads(1, 1)
     try:
         yield from map(work, items)
     finally:
-        torch.set_num_threads(threads)
+        _use_threads(*threads)
+
+
+def _use_threads(of_torch: int, of_opencv: int) -> None:
+    torch.set_num_threads(of_torch)
+    cv2.setNumThreads(of_opencv)
 
 
 def run_pool(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
     """Results in order, from processes of this machine; the first error of a worker is raised here as it is."""
     # Spawned, not forked: a fork of a process with threads may hang. The initialiser gives each worker one thread.
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), torch.set_num_threads, (1,))
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _use_threads, (1, 1))
     pending: deque[Future[Result]] = deque()
     try:
         for item in items:
@@ -58,7 +64,12 @@ def run_ray(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[R
     started = not ray.is_initialized()
     if started:
         ray.init(log_to_driver=False, configure_logging=False)
-    remote = ray.remote(lambda item: work(item))
+
+    def one_thread(item: Any) -> Any:
+        _use_threads(1, 1)
+        return work(item)
+
+    remote = ray.remote(one_thread)
     # Items are read only as fast as they are worked off, so that a large data set never fills the memory.
     room = 2 * int(ray.cluster_resources().get("CPU", 1))
     pending: deque[Any] = deque()

@@ -84,7 +84,8 @@ class _Sheet:
             ahead, left = float(np.cos(pose[2])), float(np.sin(pose[2]))
             turned = cos * ahead + sin * left
             sin.mul_(ahead).sub_(cos, alpha=left)
-            cos.copy_(turned)
+            cos.copy_(turned.clamp_(-1, 1))
+            sin.clamp_(-1, 1)
         edge_m.copy_(torch.from_numpy(_sample(self.edge_m, self.first_cell, CELL_M, pose)))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import shapely
+from hypothesis import settings
 from numpy.typing import ArrayLike
 
 from drive_wm.lane_graph import build_lanes
@@ -15,6 +16,10 @@ from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Log, LogMap
 from drive_wm.scene import Scene
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import cat
+
+
+settings.register_profile("any machine", deadline=None)  # a slow machine is no wrong result
+settings.load_profile("any machine")
 
 
 @pytest.fixture(scope="session")

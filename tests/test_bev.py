@@ -38,7 +38,7 @@ def drawn(log_map: LogMap, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.stack([layers[name] for name in RASTER_LAYERS]), edge_distance(outlines["drivable"][0], GRID)
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(st.integers(0, 23), st.floats(-8, 8), st.floats(-8, 8), st.floats(-pi, pi))
 def test_it_is_the_exact_drawing_but_for_a_soft_edge(crossroads_log: Log, step, x_m, y_m, yaw_rad):
     """On average to 0.005. A border's cell may be off by an eighth where a line interpolated over 0.25 m cuts a kink, by more

@@ -40,7 +40,7 @@ def test_edge_distance(centre_m, expected):
 coordinate = st.floats(-120, 120).map(lambda x: round(x, 2))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(st.lists(st.tuples(coordinate, coordinate), min_size=3, max_size=40, unique=True), st.floats(0.05, 30))
 def test_it_is_exact(corners, width_m):
     """Any blots, near and far: every cell to a micrometre."""

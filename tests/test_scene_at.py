@@ -43,7 +43,7 @@ def bare(log: Log, **changes) -> Log:
     )  # fmt: skip
 
 
-@settings(max_examples=8, deadline=None)
+@settings(max_examples=8)
 @given(st.floats(-3000, 3000), st.floats(-3000, 3000), st.floats(-pi, pi), st.integers(0, 23))
 def test_turning_and_shifting_the_world_changes_nothing(crossroads_log, move_log, x_m, y_m, yaw_rad, step):
     elsewhere = move_log(crossroads_log, np.array([x_m, y_m, yaw_rad]))

@@ -78,7 +78,7 @@ def test_without_lanes_the_drivable_area_still_counts(crossroads_log, tmp_path):
 
 MISTAKES = {  # name: (setting, message)
     "traffic": (Setting("log", traffic="none"), "Unknown traffic 'none'; known: replay, idm, imagined"),
-    "planner": (Setting("magic"), "known: world_model, constant_velocity, idm"),
+    "planner": (Setting("magic"), "known: world_model, ego_history, constant_velocity, idm"),
     "horizon": (Setting("log", horizon_s=3.3), "no multiple of 0.5 s"),
     "horizon beyond the drive": (Setting("log", horizon_s=60.0), "No drive has an ego and 60 s after 1.5 s of history"),
 }
