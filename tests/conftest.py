@@ -17,7 +17,6 @@ from drive_wm.scene import Scene
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import cat
 
-
 settings.register_profile("any machine", deadline=None)  # a slow machine is no wrong result
 settings.load_profile("any machine")
 
