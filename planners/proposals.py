@@ -1,4 +1,4 @@
-"""Learned proposals: what the world model expects the ego to do by itself, one plan per joint mode, likeliest first."""
+"""Learned proposals: what the world model expects the ego to do by itself, one plan per joint mode, the most central first."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,12 @@ def proposer(imagine_alone: Callable[[Scene], Rollouts]) -> Callable[[Scene], Pl
 
 
 def proposals(scene: Scene, rollouts: Rollouts) -> Plans:
-    """The imagined ego's paths as plans (B, M), sorted by the probability of their mode.
+    """The imagined ego's paths as plans (B, M), sorted by how far each is from what else may happen, by its probability.
 
+    The first is the medoid: with several modes about as likely, it misses the human's path by less than the likeliest does.
     The ego was imagined as a unicycle, so its actions follow from its poses: no step depends on the one before.
     """
-    order = torch.topk(rollouts.mode_logits, rollouts.mode_logits.shape[1], dim=1).indices
+    order = torch.topk(_apart_m(rollouts), rollouts.mode_logits.shape[1], dim=1, largest=False).indices
     ego = torch.cat([rollouts.position_m, rollouts.velocity_mps, rollouts.yaw_rad[..., None]], dim=-1)[:, 0, :, 0]
     centre_m, velocity_mps, yaw_rad = _sorted(ego, order).split([2, 2, 1], dim=-1)
     heading = torch.cat([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
@@ -35,6 +36,13 @@ def proposals(scene: Scene, rollouts: Rollouts) -> Plans:
     curvature_per_m = torch.where(speed_mps > STILL_MPS, turn_rad / (speed_mps * DT_S).clamp(min=STILL_MPS * DT_S), 0.0)
     action = torch.stack([accel_mps2, curvature_per_m], dim=-1)
     return Plans(action, pose, speed_mps, valid=torch.ones_like(order, dtype=torch.bool))
+
+
+def _apart_m(rollouts: Rollouts) -> Tensor:
+    """Expected distance (B, M) of each mode's path of the ego, over its steps, from the path that comes true."""
+    path_m = rollouts.position_m[:, 0, :, 0]
+    between_m = (path_m[:, :, None] - path_m[:, None]).square().sum(-1).sqrt().mean(-1)
+    return (between_m * rollouts.mode_logits.softmax(-1)[:, None]).sum(-1)
 
 
 def _change(start: Tensor, values: Tensor) -> Tensor:
