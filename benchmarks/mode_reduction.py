@@ -3,8 +3,8 @@
 Each mode stands for a distribution: it is replaced by equally likely variants, ahead and behind, left and right, at the
 quantiles of its Laplace spread. From all variants of all modes trajectories are chosen one by one, each time the one that
 lowers the expected distance to the nearest chosen one the most (greedy k-medians). The first five, by which forecasts are
-judged above all, then move to the geometric median of what is nearest to them (Weiszfeld, 1937), and five more are chosen beside them.
-The one that is nearest to everything leads: a single guess is judged by it.
+judged above all, then move to the geometric median of what is nearest to them (Weiszfeld, 1937), and five more are chosen
+beside them. The one that is nearest to everything leads: a single guess is judged by it.
 """
 
 import torch
