@@ -21,7 +21,7 @@ def main() -> None:
     """Write the GIF."""
     parser = argparse.ArgumentParser(description="Draw the README's picture.")
     parser.add_argument("--out", type=Path, default=Path("benchmarks/results/hero.gif"))
-    parser.add_argument("--weights", default="synthetic")
+    parser.add_argument("--weights", default="nuscenes")
     options = parser.parse_args()
     logs = {log.name: log for log in sample_logs()}
     if LOG not in logs:
