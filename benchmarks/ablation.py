@@ -17,17 +17,13 @@ from torch import Tensor
 
 from drive_wm.benchmarks.mode_reduction import ACROSS, ALONG, reduce_modes
 from drive_wm.benchmarks.prediction import score_forecasts
-from drive_wm.benchmarks.prediction_forecast import MODES, Modes, both_sides, modes_of
-from drive_wm.benchmarks.prediction_targets import STEPS, log_targets, vehicle_targets
+from drive_wm.benchmarks.prediction_forecast import MODES, Modes, both_sides, modes_of, target_scenes
 from drive_wm.benchmarks.results_file import write_results
 from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache
-from drive_wm.errors import InputError
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import Scene
-from drive_wm.scene_at import SceneBuilder
 from drive_wm.structs import cat
-from drive_wm.viewpoint import target_view
 
 BATCH = 32
 
@@ -69,12 +65,12 @@ def _seen(scene: Scene, kept: Tensor) -> Scene:
 
 
 INPUTS: dict[str, Callable[[Scene], Scene]] = {
-    "everything": lambda scene: scene,
-    "without raster": without_raster,
-    "without lanes": without_lanes,
-    "without others": without_others,
-    "past of 0.5 s": with_past(1),
-    "no past but velocity": with_past(0),
+    "nothing": lambda scene: scene,
+    "raster": without_raster,
+    "lanes": without_lanes,
+    "others": without_others,
+    "past beyond 0.5 s": with_past(1),
+    "all past but velocity": with_past(0),
 }
 
 
@@ -84,7 +80,7 @@ def ablate(model: WorldModel, scenes: Sequence[Scene], truths_m: Tensor) -> Iter
         batches = [change(cat(scenes[i : i + BATCH])) for i in range(0, len(scenes), BATCH)]
         both = [both_sides(model, scene) for scene in batches]
         yield {"without": name, **_scores(both, truths_m)}
-        if name == "everything":
+        if name == "nothing":
             yield {"without": "mirrored half", **_scores([modes_of(model, scene) for scene in batches], truths_m)}
             yield {"without": "spread: modes alone", **_scores(both, truths_m, 1, 1)}
             yield {"without": "spread across", **_scores(both, truths_m, ALONG, 1)}
@@ -110,18 +106,10 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     cache, (model, _) = open_cache(options.cache), load_weights(options.weights)
-    logs = [cache.log(i) for i in range(len(cache))]
-    targets = (log_targets(logs) or vehicle_targets(logs))[:: options.every]
-    views = [
-        target_view(SceneBuilder(logs[t.drive], model.config.scene), t.agent, t.step)
-        for t in targets
-        if logs[t.drive].valid[t.agent, t.step : t.step + STEPS + 1].all()
-    ]
-    if not views:
-        raise InputError(f"{options.cache} names no target with six seconds to come. Pass another cache.")
-    truths_m = torch.cat([future.tracks.position_m[:, 0] for _, future, _ in views])
+    views = target_scenes(cache, options.every, model.config.scene)
+    truths_m = torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])
     rows = []
-    for row in ablate(model, [scene for scene, _, _ in views], truths_m):
+    for row in ablate(model, [scene for _, scene, _ in views], truths_m):
         rows.append(row)
         print(f"{row['without']:24} " + " ".join(f"{k} {v:.3f}" for k, v in row.items() if isinstance(v, float | np.floating)))
     if options.json:

@@ -17,21 +17,16 @@ from matplotlib.lines import Line2D
 from numpy.typing import NDArray
 
 from drive_wm.benchmarks.prediction_evaluation import TURN_M
-from drive_wm.benchmarks.prediction_forecast import forecast_egos
-from drive_wm.benchmarks.prediction_targets import STEPS, Target, log_targets, vehicle_targets
+from drive_wm.benchmarks.prediction_forecast import forecast_egos, target_scenes
 from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache
 from drive_wm.drawing import LIGHT, Look, View, draw_scene
-from drive_wm.errors import InputError
 from drive_wm.figures import png
 from drive_wm.files import write_atomically
 from drive_wm.kinematics import DT_S
-from drive_wm.log import Log
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Rollouts
 from drive_wm.scene import Future, Scene
-from drive_wm.scene_at import SceneBuilder
-from drive_wm.viewpoint import target_view
 
 AROUND: View = (-25.0, 65.0, -30.0, 30.0)
 CROWD, FAST_MPS, SLOW_MPS = 12, 8.0, 1.0  # agents in the scene; what counts as fast and as standing
@@ -69,14 +64,12 @@ def _speed_mps(case: Case, step: int) -> float:
     return float(np.linalg.norm(np.diff(case.path_m, axis=0)[step]) / DT_S)
 
 
-def case_of(model: WorldModel, log: Log, target: Target) -> Case:
+def case_of(model: WorldModel, name: str, scene: Scene, future: Future) -> Case:
     """Forecast one target."""
-    scene, future, _ = target_view(SceneBuilder(log, model.config.scene), target.agent, target.step)
     with torch.inference_mode():
         rollouts = model.imagine(scene)
     paths_m, _ = forecast_egos(model, scene, torch.zeros(1, 3, dtype=torch.float64))
     away_m = (paths_m[0, :5] - future.tracks.position_m[0, 0].double()).norm(dim=-1).mean(-1)
-    name = f"{log.name}-{log.agents[target.agent]}-{target.step}"
     return Case(name, scene, future, rollouts.map(torch.clone), float(away_m.min()))
 
 
@@ -84,7 +77,8 @@ def chosen(cases: Sequence[Case]) -> dict[str, Case]:
     """Pictures by file name: of each kind the cases around the median error, then the largest errors of all."""
     picked: dict[str, Case] = {}
     for what, holds in WHAT.items():
-        some = sorted((case for case in cases if holds(case)), key=lambda case: case.error_m)
+        fresh = (case for case in cases if all(case is not one for one in picked.values()))
+        some = sorted((case for case in fresh if holds(case)), key=lambda case: case.error_m)
         middle = max((len(some) - EACH) // 2, 0)
         picked |= {f"{what}-{i + 1}": case for i, case in enumerate(some[middle : middle + EACH])}
     worst = sorted(cases, key=lambda case: -case.error_m)[:FAILURES]
@@ -132,12 +126,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("out/forecasts"))
     options = parser.parse_args()
     cache, (model, _) = open_cache(options.cache), load_weights(options.weights)
-    logs = [cache.log(i) for i in range(len(cache))]
-    targets = (log_targets(logs) or vehicle_targets(logs))[:: options.every]
-    whole = [t for t in targets if logs[t.drive].valid[t.agent, t.step : t.step + STEPS + 1].all()]
-    if not whole:
-        raise InputError(f"{options.cache} names no target with six seconds to come. Pass another cache.")
-    for file, case in chosen([case_of(model, logs[t.drive], t) for t in whole]).items():
+    views = target_scenes(cache, options.every, model.config.scene)
+    for file, case in chosen([case_of(model, *view) for view in views]).items():
         title = f"{case.name}: minADE5 {case.error_m:.1f} m"
         write_atomically(options.out / f"{file}.png", png(forecast_figure(case, title)))
         print(f"{options.out / file}.png  {title}")

@@ -1,6 +1,7 @@
 """Forecasts of single agents: by the world model, and by the devkit's physics baselines."""
 
 from collections.abc import Callable, Sequence
+from itertools import groupby
 
 import numpy as np
 import torch
@@ -12,13 +13,14 @@ from torch import Tensor
 from drive_wm.benchmarks.mode_reduction import reduce_modes
 from drive_wm.benchmarks.prediction_official import SECONDS
 from drive_wm.benchmarks.prediction_tables import tokens
-from drive_wm.benchmarks.prediction_targets import Target
+from drive_wm.benchmarks.prediction_targets import STEPS, Target, log_targets, vehicle_targets
+from drive_wm.datasets.cache import Cache
 from drive_wm.errors import InputError
 from drive_wm.geometry import transform
 from drive_wm.log import Log
 from drive_wm.mirror import mirrored
 from drive_wm.model.world_model import WorldModel
-from drive_wm.scene import Scene
+from drive_wm.scene import Future, Scene, SceneConfig
 from drive_wm.scene_at import SceneBuilder
 from drive_wm.structs import cat
 from drive_wm.viewpoint import target_view
@@ -65,6 +67,25 @@ def model_forecast(model: WorldModel, batch: int = 32) -> Forecast:
         return found
 
     return forecast
+
+
+def target_scenes(cache: Cache, every: int, config: SceneConfig) -> list[tuple[str, Scene, Future]]:
+    """Every n-th target of a cache that six known seconds follow: its name, the scene seen from it and what then happened.
+
+    InputError where there is none.
+    """
+    logs = [cache.log(i) for i in range(len(cache))]
+    found = []
+    for drive, targets in groupby((log_targets(logs) or vehicle_targets(logs))[::every], key=lambda target: target.drive):
+        log, builder = logs[drive], SceneBuilder(logs[drive], config)
+        for agent, step in ((target.agent, target.step) for target in targets):
+            ahead = log.valid[agent, step : step + STEPS + 1]
+            if len(ahead) == STEPS + 1 and ahead.all():
+                scene, future, _ = target_view(builder, agent, step)
+                found.append((f"{log.name}-{log.agents[agent]}-{step}", scene, future))
+    if not found:
+        raise InputError(f"{cache.path} names no target with six seconds to come. Pass another cache.")
+    return found
 
 
 def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> tuple[Tensor, Tensor]:

@@ -80,7 +80,7 @@ TINY = Config(
     train=TrainConfig(epochs=2, batch=8),
 )
 BASE = Config()
-# BASE within an hour on two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
+# BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
         epochs=10, batch=16, learning_rate=2e-3, agents=8, map_dropout=0.05, ema=0.999, precision="bf16-mixed", processes=2

@@ -101,7 +101,9 @@ def train_ego_history(caches: Sequence[Cache], config: EgoConfig, out: Path, las
     drives = [ego_pasts_of(log, sizes.history, sizes.steps, COMMAND) for log in logs]
     every = settings.hold_out
     held_out = [every > 0 and i % every == every - 1 for i in range(len(drives))]
-    learnt, kept = ([drive for drive, out in zip(drives, held_out, strict=True) if out == which] for which in (False, True))
+    learnt, kept = (
+        [drive for drive, is_held in zip(drives, held_out, strict=True) if is_held == which] for which in (False, True)
+    )
     if not learnt:
         raise InputError("No drive with an ego to train on in these caches. Prepare more logs or leave out fewer.")
     data, validation = EgoSamples(learnt), EgoSamples(kept) if kept else None

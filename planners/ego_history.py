@@ -17,9 +17,8 @@ from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Scene
 
 FAR_M, FAST_MPS, TURN_RAD = 10.0, 10.0, 0.2  # what the network reads or says as 1
-STEP_FEATURES = (
-    10  # position, heading as cosine, sine and angle, velocity, its change since the step before; whether it is known
-)
+# Position, heading as cosine, sine and angle, velocity, its change since the step before, and whether it is known.
+STEP_FEATURES = 2 + 3 + 2 + 2 + 1
 
 
 @dataclass(frozen=True)

@@ -24,7 +24,7 @@ def changed(scene: Scene, other: Scene) -> set[str]:
 
 
 def test_inputs_are_taken_away_one_by_one(crossroads_batch: Scene) -> None:
-    assert changed(crossroads_batch, ablation.INPUTS["everything"](crossroads_batch)) == set()
+    assert changed(crossroads_batch, ablation.INPUTS["nothing"](crossroads_batch)) == set()
     assert changed(crossroads_batch, ablation.without_raster(crossroads_batch)) == {"has_raster", "raster"}
     assert changed(crossroads_batch, ablation.without_lanes(crossroads_batch)) == {
         "lanes.valid", "elements.valid", "has_lanes",
@@ -49,7 +49,7 @@ def test_a_table_is_written(crossroads_log: Log, tmp_path: Path, monkeypatch) ->
     ablation.main()
     rows = read_results(tmp_path / "a.json").rows
     assert [row["without"] for row in rows] == [
-        "everything", "mirrored half", "spread: modes alone", "spread across", "ranks of modes",
-        "without raster", "without lanes", "without others", "past of 0.5 s", "no past but velocity",
+        "nothing", "mirrored half", "spread: modes alone", "spread across", "ranks of modes",
+        "raster", "lanes", "others", "past beyond 0.5 s", "all past but velocity",
     ]  # fmt: skip
     assert {row["n"] for row in rows} == {2}

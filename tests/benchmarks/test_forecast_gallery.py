@@ -8,9 +8,11 @@ import pytest
 import torch
 
 from drive_wm.benchmarks import forecast_gallery as gallery
+from drive_wm.benchmarks.prediction_forecast import target_scenes
 from drive_wm.checkpoint import Origin, save_weights
 from drive_wm.config import TINY
-from drive_wm.datasets.cache import write_cache
+from drive_wm.datasets.cache import open_cache, write_cache
+from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Rollouts
@@ -60,3 +62,22 @@ def test_pictures_are_written(crossroads_log: Log, tmp_path: Path, monkeypatch, 
     written = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert len(written) == len(capsys.readouterr().out.splitlines()) >= 3
     assert all((tmp_path / "out" / name).read_bytes().startswith(b"\x89PNG") for name in written)
+
+
+def test_a_target_is_shown_once(seen, monkeypatch) -> None:
+    """Of both kinds at once, it counts for the first."""
+    monkeypatch.setattr(gallery, "WHAT", {"any": lambda case: True, "all": lambda case: True})
+    cases = [gallery.Case(str(i), *seen, error_m=float(i)) for i in range(3)]
+    found = {file: case.name for file, case in gallery.chosen(cases).items()}
+    assert {name: found[name] for name in found if "failure" not in name} == {"any-1": "0", "any-2": "1", "all-1": "2"}
+
+
+def test_targets_need_six_known_seconds(crossroads_log: Log, tmp_path: Path) -> None:
+    log = replace(crossroads_log, targets=np.array([[0, 3], [0, 15], [2, 5]]))  # of 24 keyframes
+    write_cache(iter([log]), tmp_path, "test", "1", "all", TINY.model.scene, lambda *news: None)
+    views = target_scenes(open_cache(tmp_path), 1, TINY.model.scene)
+    assert [name for name, _, _ in views] == [f"{log.name}-{log.agents[0]}-3", f"{log.name}-{log.agents[2]}-5"]
+    late = replace(log, name="late", targets=np.array([[0, 15]]))
+    write_cache(iter([late]), tmp_path / "late", "test", "1", "all", TINY.model.scene, lambda *news: None)
+    with pytest.raises(InputError, match="names no target with six seconds to come"):
+        target_scenes(open_cache(tmp_path / "late"), 1, TINY.model.scene)
