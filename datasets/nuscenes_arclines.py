@@ -66,7 +66,9 @@ def _connect(poses: Floats) -> Arcline | None:
     steady_m = line.length / max(float(np.abs(np.diff(poses[:, 2])).sum()), line.length / STRAIGHTEST_M)
     radii_m = -np.sort(-np.concatenate([RADII_M, steady_m * STEADY]))
     lengths_m, exists = _dubins(start, end, radii_m)
-    radius, word = np.nonzero(exists & (lengths_m.sum(-1) < 1.2 * line.length))
+    total_m = lengths_m.sum(-1)
+    # Shorter: the line loops once more than the path, which then keeps to a part of it.
+    radius, word = np.nonzero(exists & (total_m > 0.8 * line.length) & (total_m < 1.2 * line.length))
     if not len(radius):
         return None
     points = _sample(start, lengths_m[radius, word], TURNS[word] / radii_m[radius][:, None])

@@ -4,7 +4,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import shapely
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from nuscenes.map_expansion.arcline_path_utils import discretize_lane
 
@@ -50,6 +50,7 @@ def test_left_straight_right_is_one_path():
     assert path["segment_length"] == pytest.approx([0.5 * radius_m, 15.0, 0.5 * radius_m], abs=1.0)
 
 
+@example(bends=[(18.0, 0.09375), (25.0, 0.09375), (25.0, 0.09375)], yaw_rad=0.0)  # once round, and a metre more
 @given(
     st.lists(st.tuples(st.floats(2.0, 25.0), st.floats(-0.12, 0.12)), min_size=1, max_size=6),
     st.floats(-math.pi, math.pi),
