@@ -80,7 +80,7 @@ def parts_of(logs: list[Log], manifest: Manifest) -> Iterator[dict[str, Any]]:
 def _spent_s(log: Log, manifest: Manifest, out: Path) -> Floats:
     """Processor time for a drive's map, its scenes and their writing."""
     times_s, steps = [process_time()], range(len(log.keyframes))
-    builder = SceneBuilder(log, manifest.config)
+    builder = SceneBuilder(log, manifest.config, stored=True)
     builder.at(0)
     times_s.append(process_time())
     for start in steps[::TOGETHER]:

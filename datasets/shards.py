@@ -14,20 +14,20 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from drive_wm.datasets.manifest import Settings, Shard, need_same
+from drive_wm.datasets.tensor_file import file_parts
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 from drive_wm.log import Log, read_log, write_log
-from drive_wm.scene import EDGE_CLIP_M, RASTER_LAYERS, Future, Scene, SceneConfig
+from drive_wm.raster_bytes import edge_m_of, raster_of
+from drive_wm.scene import RASTER_LAYERS, Future, Scene, SceneConfig
 from drive_wm.structs import from_tensors, tensors
 from drive_wm.viewpoint import views_of
 
 HEADER = "drive_wm_scenes"
 REBUILD = "Run the same `drive-wm prepare` again with --rebuild: it makes anew what is damaged or foreign, and nothing else."
-STEPS = 127  # the raster and the distance to its border are stored as int8
 RASTER, EDGE = "scene.raster", "scene.edge_m"
 LAYER = RASTER + "."
 
@@ -45,10 +45,13 @@ def write_drive(log: Log, out: Path, settings: Settings, config: SceneConfig) ->
         note += ", already there"
         scenes_sha256 = _sha256(scenes_path)
     else:
-        content = save(_packed(views_of(log, config), ego_views + target_views), {HEADER: json.dumps(about)})
+        parts = file_parts(_packed(views_of(log, config), ego_views + target_views), {HEADER: json.dumps(about)})
         write_log(log, log_path)
-        write_atomically(scenes_path, content)
-        scenes_sha256 = hashlib.sha256(content).hexdigest()
+        write_atomically(scenes_path, *parts)
+        digest = hashlib.sha256()
+        for part in parts:
+            digest.update(part)
+        scenes_sha256 = digest.hexdigest()
     shard = Shard(
         name=log.name,
         location=log.location,
@@ -79,7 +82,7 @@ def read_scenes(parts: Sequence[tuple[Path, Shard, range]]) -> tuple[Scene, Futu
     size = sum(len(which) for _, which in files)
     packed = {key: _rows([(file[key], which) for file, which in files], size) for key in files[0][0] if LAYER not in key}
     height, width = files[0][0][EDGE].shape[1:]
-    raster = torch.empty(size, len(RASTER_LAYERS), height, width, dtype=torch.int8)
+    raster = torch.empty(size, len(RASTER_LAYERS), height, width, dtype=torch.uint8)
     for i, name in enumerate(RASTER_LAYERS):
         _rows([(file[LAYER + name], which) for file, which in files], size, raster[:, i])
     flat = {key: _unpack(x, key) for key, x in (packed | {RASTER: raster}).items()}
@@ -121,7 +124,7 @@ def need_sizes(out: Path, shard: Shard) -> None:
 
 
 def _packed(views: Iterable[tuple[Scene, Future]], size: int) -> dict[str, Tensor]:
-    """Scenes and futures stacked on B, as stored; packed some at a time, since a drive of them unpacked fills a memory."""
+    """Scenes and futures stacked on B, as stored."""
     rows: dict[str, Tensor] = {}
     start = 0
     for scene, future in views:
@@ -129,10 +132,11 @@ def _packed(views: Iterable[tuple[Scene, Future]], size: int) -> dict[str, Tenso
         flat = tensors(scene, "scene.") | tensors(future, "future.")
         flat |= {LAYER + name: layer for name, layer in zip(RASTER_LAYERS, flat.pop(RASTER).unbind(1), strict=True)}
         for name, x in flat.items():
-            part = _pack(x, name)
+            part = x.to(torch.int16) if x.dtype == torch.int64 else x
             if name not in rows:
-                rows[name] = part.new_empty((size, *part.shape[1:]))
-            rows[name][start : start + len(part)] = part
+                rows[name] = part if len(part) == size else part.new_empty((size, *part.shape[1:]))
+            if rows[name] is not part:
+                rows[name][start : start + len(part)] = part
         start += len(scene.has_ego)
     return {name: x[:1].clone() if _constant(x) else x for name, x in rows.items()}
 
@@ -153,20 +157,9 @@ def _rows(stored: Sequence[tuple[Tensor, range]], size: int, rows: Tensor | None
     return rows
 
 
-def _pack(x: Tensor, name: str) -> Tensor:
-    """A tensor as stored; `_unpack` undoes it."""
-    if name.startswith(LAYER):
-        return (x * STEPS).round().to(torch.int8)
-    if name == EDGE:
-        return (x * (STEPS / EDGE_CLIP_M)).round().to(torch.int8)
-    if x.is_floating_point():
-        return x.float()
-    return x if x.dtype == torch.bool else x.to(torch.int16)
-
-
 def _unpack(x: Tensor, name: str) -> Tensor:
-    if x.dtype == torch.int8:
-        return x.float().mul_(EDGE_CLIP_M / STEPS) if name == EDGE else x.float().div_(STEPS)
+    if name in (RASTER, EDGE):
+        return raster_of(x) if name == RASTER else edge_m_of(x)
     return x.long() if x.dtype == torch.int16 else x
 
 

@@ -18,13 +18,13 @@ from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, LogMap
 from drive_wm.map_outlines import Outlines, Shares, axes_turned, layers_of, outlines_of, seen_from
+from drive_wm.raster_bytes import NOTHING, Bytes, edge_bytes, layer_bytes, raster_of, turn_directions
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
 FINER = 2  # points of what is drawn per cell of the raster
 BLOCK_M = 400.0  # a longer drive is drawn part by part
 SPARE_M = 20.0  # drawn around a pose that was not known before: the next ones will be near
 _CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
-Bytes = NDArray[np.uint8]
 
 
 class Canvas:
@@ -36,15 +36,21 @@ class Canvas:
         self._outlines = {name: seen_from(x, self._frame) for name, x in outlines_of(log_map).items()}
         self._sheet: _Sheet | None = None
 
-    def crop(self, ego_poses: Floats) -> tuple[Tensor, Tensor]:
-        """Raster (B, C, Y, X) of RASTER_LAYERS and edge_m (B, Y, X) seen from ego_poses (B, 3) global_from_ego."""
-        raster = torch.zeros(len(ego_poses), len(RASTER_LAYERS), RASTER_SIZE, RASTER_SIZE)
-        edge_m = torch.empty(len(ego_poses), RASTER_SIZE, RASTER_SIZE)
+    def crop(self, ego_poses: Floats, stored: bool = False) -> tuple[Tensor, Tensor]:
+        """Raster (B, C, Y, X) of RASTER_LAYERS and edge_m (B, Y, X) seen from ego_poses (B, 3) global_from_ego; `stored`: both
+        in the bytes of raster_bytes, one layer after the other in memory.
+        """
+        count = len(ego_poses)
+        raster = np.empty((len(RASTER_LAYERS), count, RASTER_SIZE, RASTER_SIZE), np.uint8).swapaxes(0, 1)
+        edge_m = np.empty((count, RASTER_SIZE, RASTER_SIZE), np.int8 if stored else np.float32)
         for i, pose in enumerate(relative(ego_poses, self._frame)):
             if self._sheet is None or not self._sheet.reaches(pose):
                 self._sheet = _draw(self._outlines, self._extent_m(pose), _block(pose))
-            self._sheet.crop(pose, raster[i], edge_m[i])
-        return raster, edge_m
+            self._sheet.crop(pose, raster[i])
+            away_m = self._sheet.distance_m(pose)
+            edge_m[i] = edge_bytes(away_m) if stored else away_m
+        bytes_ = torch.from_numpy(raster)
+        return bytes_ if stored else raster_of(bytes_), torch.from_numpy(edge_m)
 
     def _extent_m(self, pose: Floats) -> Floats:
         """Corners (N, 2) around what all known poses of the block see, and around this one where it is none of them."""
@@ -63,7 +69,8 @@ class _Sheet:
 
     block: Floats  # (2,)
     corners_m: Floats  # (2, 2) lower, upper
-    names: list[str]  # the RASTER_LAYERS that are not empty
+    drawn: list[int]  # the RASTER_LAYERS that are not empty
+    empty: list[int]
     layers: list[Bytes]  # (rows, columns, up to 4) of them in turn: the mean of the CELL_M square around points of the lattice
     first_point: Floats  # (2,) x, y of the first, in points from the origin
     edge_m: NDArray[np.float32]  # (rows, columns) at the middles of cells
@@ -73,20 +80,19 @@ class _Sheet:
         seen_m = raster_corners_m(pose)
         return bool((seen_m >= self.corners_m[0]).all() and (seen_m <= self.corners_m[1]).all())
 
-    def crop(self, pose: Floats, raster: Tensor, edge_m: Tensor) -> None:
-        """Fill raster (C, Y, X) of zeros and edge_m (Y, X) with what the pose (3,) sees."""
+    def crop(self, pose: Floats, raster: Bytes) -> None:
+        """Fill raster (C, Y, X) with what the pose (3,) sees."""
+        for i in self.empty:
+            raster[i] = NOTHING[i]
         crops = [_sample(drawn, self.first_point, CELL_M / FINER, pose) for drawn in self.layers]
-        for name, plane in zip(self.names, [plane for crop in crops for plane in cv2.split(crop)], strict=True):
-            raster[RASTER_LAYERS.index(name)] = torch.from_numpy(plane)
-        raster.div_(255.0)
-        if "lane" in self.names:
-            cos, sin = (raster[RASTER_LAYERS.index(name)].mul_(255 / 127).sub_(1.0) for name in ("lane_cos", "lane_sin"))
-            ahead, left = float(np.cos(pose[2])), float(np.sin(pose[2]))
-            turned = cos * ahead + sin * left
-            sin.mul_(ahead).sub_(cos, alpha=left)
-            cos.copy_(turned.clamp_(-1, 1))
-            sin.clamp_(-1, 1)
-        edge_m.copy_(torch.from_numpy(_sample(self.edge_m, self.first_cell, CELL_M, pose)))
+        for i, plane in zip(self.drawn, [plane for crop in crops for plane in cv2.split(crop)], strict=True):
+            raster[i] = plane
+        turn_directions(raster, pose[2])
+
+    def distance_m(self, pose: Floats) -> NDArray[np.float32]:
+        """Distance (Y, X) to the border at the cells that the pose (3,) sees."""
+        distance_m: NDArray[np.float32] = _sample(self.edge_m, self.first_cell, CELL_M, pose)
+        return distance_m
 
 
 def _sample(drawn: NDArray[Any], first: Floats, step_m: float, pose: Floats) -> NDArray[Any]:
@@ -115,15 +121,17 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
     (column, row), (columns, rows) = low.tolist(), (high - low).tolist()
     coarse = Grid(column, row, columns, rows, CELL_M)
     fine = Grid(FINER * column, FINER * row, FINER * columns, FINER * rows, CELL_M / FINER)
-    layers: dict[str, Bytes] = {}
+    layers: dict[int, Bytes] = {}
     for name, (edges, weight) in outlines.items():
         if len(edges):
-            layers |= {key: _bytes(x, key) for key, x in layers_of(name, _mean_around(coverage(edges, weight, fine))).items()}
+            shares = layers_of(name, _mean_around(coverage(edges, weight, fine)))
+            layers |= {RASTER_LAYERS.index(key): layer_bytes(x, key) for key, x in shares.items()}
     planes = list(layers.values())
     return _Sheet(
         block=block,
         corners_m=np.stack([extent_m.min(axis=0), extent_m.max(axis=0)]),
-        names=list(layers),
+        drawn=list(layers),
+        empty=[i for i in range(len(RASTER_LAYERS)) if i not in layers],
         layers=[np.stack(planes[i : i + 4], axis=-1) for i in range(0, len(planes), 4)],
         first_point=FINER * low + 1.0,
         edge_m=edge_distance(outlines["drivable"][0], coarse).round(6).astype(np.float32),
@@ -154,9 +162,3 @@ def _mean_around(covered: Floats) -> Shares:
     total = across[:, 1:] + across[:, :-1]
     total *= 1 / FINER**2
     return total
-
-
-def _bytes(layer: Shares, name: str) -> Bytes:
-    """0..1, or of a direction's part -1..1, as a byte."""
-    low, steps = (-1, 127) if name in ("lane_cos", "lane_sin") else (0, 255)
-    return cv2.convertScaleAbs(layer, alpha=steps, beta=-low * steps).astype(np.uint8, copy=False)

@@ -12,18 +12,22 @@ from drive_wm.errors import InputError
 FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
-def write_atomically(path: Path, data: bytes | str) -> None:
-    """Write under a temporary name beside `path`, then rename. InputError where the disk is full; `path` is then as it was."""
+def write_atomically(path: Path, *parts: bytes | memoryview | str) -> None:
+    """Write parts, one after the other, under a temporary name beside `path`, then rename. InputError where the disk is full;
+    `path` is then as it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    data = [part.encode() if isinstance(part, str) else part for part in parts]
     try:
-        temporary.write_bytes(data.encode() if isinstance(data, str) else data)
+        with temporary.open("wb") as file:
+            file.writelines(data)
         temporary.replace(path)
     except OSError as error:
         if error.errno not in FULL:
             raise
         raise InputError(
-            f"No space is left to write {path} ({len(data):,} bytes). Free some and run the same command again, "
+            f"No space is left to write {path} ({sum(map(len, data)):,} bytes). Free some and run the same command again, "
             "or name another disk: what was finished before is kept."
         ) from error
     finally:

@@ -41,10 +41,13 @@ def scenes_of(log: Log, config: SceneConfig = DEFAULT, command: str = "none") ->
 
 
 class SceneBuilder:
-    """A log whose map is prepared once; `at` then takes milliseconds per keyframe, and `over` less for many."""
+    """A log whose map is prepared once; `at` then takes milliseconds per keyframe, and `over` less for many.
 
-    def __init__(self, log: Log, config: SceneConfig = DEFAULT) -> None:
-        self.log, self.config = log, config
+    `stored`: raster and edge_m are in the bytes that a cache keeps (raster_bytes).
+    """
+
+    def __init__(self, log: Log, config: SceneConfig = DEFAULT, stored: bool = False) -> None:
+        self.log, self.config, self._stored = log, config, stored
         self._is_view = False
         self._boxes = boxes_of(log)
         ego_poses = log.ego_pose if log.has_ego else log.ego_pose[:0]
@@ -84,7 +87,7 @@ class SceneBuilder:
         ahead = np.arange(1, config.future + 1)
         future = self._boxes.tracks(*shown, now, ahead, poses)
         ego_pose, ego_valid = ego_future(log, now[:, None] + ahead, poses)
-        raster, edge_m = self._canvas.crop(poses)
+        raster, edge_m = self._canvas.crop(poses, self._stored)
         origins, commands = zip(*(command_at(command, log, step) for step in steps), strict=True)
 
         def each(value: bool | float) -> Tensor:

@@ -1,6 +1,7 @@
 """Whatever happens to a cache while it is written, or after: one clear error, nothing lost, and the same bytes in the end."""
 
 import errno
+import io
 import json
 import os
 import signal
@@ -97,16 +98,21 @@ def test_another_version_is_replaced_on_request(write, tmp_path):
 def test_a_full_disk_is_told_and_what_was_finished_is_kept(write, tmp_path, monkeypatch, full_at):
     """Six files and the manifest are written; any of them may be the one that no longer fits."""
     write(folder="whole")
-    really, done = Path.write_bytes, []
+    really, done = Path.open, []
 
-    def write_bytes(path, data):
-        if len(done) == full_at:
-            really(path, data[: len(data) // 2])
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+    class FullDisk(io.FileIO):
+        def writelines(self, parts):
+            content = b"".join(parts)
+            self.write(content[: len(content) // 2])
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), self.name)
+
+    def open_(path, mode="r", *rest, **named):
+        if mode != "wb":
+            return really(path, mode, *rest, **named)
         done.append(path)
-        return really(path, data)
+        return FullDisk(path, "wb") if len(done) == full_at + 1 else really(path, mode, *rest, **named)
 
-    monkeypatch.setattr(Path, "write_bytes", write_bytes)
+    monkeypatch.setattr(Path, "open", open_)
     with pytest.raises(InputError, match=r"No space is left to write .*Free some"):
         write()
     monkeypatch.undo()
