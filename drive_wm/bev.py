@@ -4,8 +4,8 @@ Drawn are, every 0.25 m along the axes of the drive's first pose, the covered sh
 0.5 m the distance to the border, exact too. A crop interpolates between them, so a small turn of the world changes little.
 """
 
+import math
 from dataclasses import dataclass
-from math import ceil
 from typing import Any
 
 import cv2
@@ -24,7 +24,7 @@ from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANG
 FINER = 2  # points of what is drawn per cell of the raster
 BLOCK_M = 400.0  # a longer drive is drawn part by part
 SPARE_M = 20.0  # drawn around a pose that was not known before: the next ones will be near
-_CENTRE_M = np.array([sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2])
+_CENTRE_M = sum(X_RANGE_M) / 2, sum(Y_RANGE_M) / 2
 
 
 class Canvas:
@@ -43,8 +43,9 @@ class Canvas:
         count = len(ego_poses)
         raster = np.empty((len(RASTER_LAYERS), count, RASTER_SIZE, RASTER_SIZE), np.uint8).swapaxes(0, 1)
         edge_m = np.empty((count, RASTER_SIZE, RASTER_SIZE), np.int8 if stored else np.float32)
-        for i, pose in enumerate(relative(ego_poses, self._frame)):
-            if self._sheet is None or not self._sheet.reaches(pose):
+        poses = relative(ego_poses, self._frame)
+        for i, (pose, corners_m) in enumerate(zip(poses, raster_corners_m(poses), strict=True)):
+            if self._sheet is None or not self._sheet.reaches(corners_m):
                 self._sheet = _draw(self._outlines, self._extent_m(pose), _block(pose))
             self._sheet.crop(pose, raster[i])
             away_m = self._sheet.distance_m(pose)
@@ -76,41 +77,51 @@ class _Sheet:
     edge_m: NDArray[np.float32]  # (rows, columns) at the middles of cells
     first_cell: Floats  # (2,) of the first, in cells from the origin
 
-    def reaches(self, pose: Floats) -> bool:
-        seen_m = raster_corners_m(pose)
+    def reaches(self, seen_m: Floats) -> bool:
+        """Whether all of these points (N, 2) are drawn."""
         return bool((seen_m >= self.corners_m[0]).all() and (seen_m <= self.corners_m[1]).all())
 
     def crop(self, pose: Floats, raster: Bytes) -> None:
         """Fill raster (C, Y, X) with what the pose (3,) sees."""
         for i in self.empty:
             raster[i] = NOTHING[i]
-        crops = [_sample(drawn, self.first_point, CELL_M / FINER, pose) for drawn in self.layers]
+        view = _view(pose, self.first_point, CELL_M / FINER)
+        crops = [_sample(drawn, view) for drawn in self.layers]
         for i, plane in zip(self.drawn, [plane for crop in crops for plane in cv2.split(crop)], strict=True):
             raster[i] = plane
         turn_directions(raster, pose[2])
 
     def distance_m(self, pose: Floats) -> NDArray[np.float32]:
         """Distance (Y, X) to the border at the cells that the pose (3,) sees."""
-        distance_m: NDArray[np.float32] = _sample(self.edge_m, self.first_cell, CELL_M, pose)
+        distance_m: NDArray[np.float32] = _sample(self.edge_m, _view(pose, self.first_cell, CELL_M))
         return distance_m
 
 
-def _sample(drawn: NDArray[Any], first: Floats, step_m: float, pose: Floats) -> NDArray[Any]:
-    """Values (Y, X, ...) at the cells that the pose sees, between points (rows, columns, ...) step_m apart.
+def _view(pose: Floats, first: Floats, step_m: float) -> tuple[slice, slice, Floats]:
+    """Rows and columns in sight of a pose, of points step_m apart of which the first (2,) lies so many from the origin; and the
+    matrix (2, 3) from the raster's cells to these points.
+    """
+    (x_m, y_m, yaw_rad), (first_x, first_y) = pose.tolist(), first.tolist()
+    cell = CELL_M / step_m
+    cos, sin = cell * math.cos(yaw_rad), cell * math.sin(yaw_rad)
+    span = RASTER_SIZE / 2 * (abs(cos) + abs(sin))
+    # Of the middle, from a point of the lattice, so that the result does not depend on which one is first.
+    x = x_m / step_m + (cos * _CENTRE_M[0] - sin * _CENTRE_M[1]) / CELL_M - first_x % 1
+    y = y_m / step_m + (sin * _CENTRE_M[0] + cos * _CENTRE_M[1]) / CELL_M - first_y % 1
+    column, row, size = math.floor(x - span), math.floor(y - span), math.ceil(2 * span) + 2
+    to_middle = (RASTER_SIZE - 1) / 2  # from the raster's first cell
+    start_x, start_y = x - column - (cos - sin) * to_middle, y - row - (sin + cos) * to_middle
+    row, column = row - math.floor(first_y), column - math.floor(first_x)
+    return slice(row, row + size), slice(column, column + size), np.array([[cos, -sin, start_x], [sin, cos, start_y]])
+
+
+def _sample(drawn: NDArray[Any], view: tuple[slice, slice, Floats]) -> NDArray[Any]:
+    """Values (Y, X, ...) at the cells of a view, between points (rows, columns, ...).
 
     Only the rows and columns in sight take part, so that the result does not depend on how much is drawn.
     """
-    cos, sin = np.cos(pose[2]), np.sin(pose[2])
-    cell = CELL_M / step_m
-    span = RASTER_SIZE / 2 * cell * (abs(cos) + abs(sin))
-    middle = (pose[:2] + _CENTRE_M @ axes_turned(-pose[2])) / step_m
-    low = np.floor(middle - span - first % 1).astype(int)
-    column, row = low - np.floor(first).astype(int)
-    size = ceil(2 * span) + 2
-    turn = cell * np.array([[cos, -sin], [sin, cos]])
-    start = middle - first % 1 - low - turn @ np.full(2, (RASTER_SIZE - 1) / 2)  # of the raster's first cell
-    to_drawn = np.column_stack([turn, start])
-    seen = drawn[row : row + size, column : column + size]
+    rows, columns, to_drawn = view
+    seen = drawn[rows, columns]
     return cv2.warpAffine(seen, to_drawn, (RASTER_SIZE, RASTER_SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
@@ -132,7 +143,7 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
         corners_m=np.stack([extent_m.min(axis=0), extent_m.max(axis=0)]),
         drawn=list(layers),
         empty=[i for i in range(len(RASTER_LAYERS)) if i not in layers],
-        layers=[np.stack(planes[i : i + 4], axis=-1) for i in range(0, len(planes), 4)],
+        layers=[cv2.merge(planes[i : i + 4]) for i in range(0, len(planes), 4)],
         first_point=FINER * low + 1.0,
         edge_m=edge_distance(outlines["drivable"][0], coarse).round(6).astype(np.float32),
         first_cell=low + 0.5,
@@ -155,10 +166,7 @@ def _block(poses: Floats) -> Floats:
     return (poses[..., :2] / BLOCK_M).round()
 
 
-def _mean_around(covered: Floats) -> Shares:
-    """Means (W, rows - 1, columns - 1) of FINER cells each way, around the points between them."""
-    single = covered.astype(np.float32)
-    across = single[..., 1:] + single[..., :-1]
-    total = across[:, 1:] + across[:, :-1]
-    total *= 1 / FINER**2
-    return total
+def _mean_around(covered: Floats) -> list[Shares]:
+    """Means (rows, columns), W of them, of FINER cells each way, around the points between them; the last have no neighbour."""
+    mean = np.full((FINER, FINER), 1 / FINER**2)
+    return [cv2.filter2D(plane, -1, mean, anchor=(0, 0)) for plane in covered.astype(np.float32)]

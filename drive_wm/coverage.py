@@ -63,15 +63,18 @@ def _split(pieces: Floats, axis: int, first: int, last: int) -> tuple[Floats, In
     lowest = np.clip(np.floor(np.minimum(a, b)) + 1, first, last + 1)
     highest = np.clip(np.ceil(np.maximum(a, b)) - 1, first - 1, last)
     cuts = np.maximum(highest - lowest + 1, 0).astype(np.int64)
-    parent = np.repeat(np.arange(len(cuts)), cuts + 1)
-    part = np.arange(len(parent)) - np.repeat(np.cumsum(cuts + 1) - (cuts + 1), cuts + 1)
-    # Lines in the order in which the piece meets them; span is not 0 where there is a cut.
+    ends = np.cumsum(cuts + 1)
+    starts = ends - (cuts + 1)
+    # Lines in the order in which the piece meets them; the span is not 0 where there is a cut.
     way = np.where(a < b, 1.0, -1.0)
-    before = np.where(a < b, lowest - 1, highest + 1)
-    span = np.where(cuts > 0, b - a, 1.0)
-    x0, y0, x1, y1, begin, before, way, span, cuts = np.stack([*pieces, a, before, way, span, cuts])[:, parent]
-    line = before + way * part
-    start = np.where(part == 0, 0.0, (line - begin) / span)
-    end = np.where(part == cuts, 1.0, (line + way - begin) / span)
-    dx, dy = x1 - x0, y1 - y0
-    return np.stack([x0 + start * dx, y0 + start * dy, x0 + end * dx, y0 + end * dy]), parent
+    before = np.where(a < b, lowest - 1, highest + 1) - way * starts
+    slope = (pieces[3 - axis] - pieces[1 - axis]) / np.where(cuts > 0, b - a, 1.0)
+    parent = np.repeat(np.arange(len(cuts)), cuts + 1)
+    before, way, a, slope, other = np.take(np.stack([before, way, a, slope, pieces[1 - axis]]), parent, axis=1)
+    line = before + way * np.arange(len(parent))
+    parts = np.empty((4, len(parent)))
+    parts[axis], parts[1 - axis] = line, other + (line - a) * slope
+    parts[:2, starts] = pieces[:2]
+    parts[2:, :-1] = parts[:2, 1:]  # a part ends where the next one starts
+    parts[2:, ends - 1] = pieces[2:]
+    return parts, parent

@@ -14,7 +14,7 @@ from drive_wm.coverage import Grid
 from drive_wm.log import Floats, Ints
 from drive_wm.scene import EDGE_CLIP_M
 
-PARTS = (5, 5, 2, 2)  # a block's side is cut into so many, until it is a cell
+PARTS = (5, 5, 4)  # a block's side is cut into so many, until it is a cell
 BLOCK = prod(PARTS)  # cells along a side of the largest blocks
 
 
@@ -33,60 +33,63 @@ class _Blocks:
     """Square blocks of cells, and per block, one after the other, the segments that may be nearest to a point in it."""
 
     side: int  # cells
-    cell_m: float
-    low_m: Floats  # (N, 2) lower corner
-    count: Ints  # (N,) segments of each block
+    row: Ints  # (N,) of the first cell, within the grid
+    column: Ints  # (N,)
+    count: Ints  # (N,) segments of each block, at least one
     segment: Ints  # (sum of count,)
 
-    def cut(self, parts: int) -> "_Blocks":
-        """Each block as parts x parts smaller ones, row by row, with its segments."""
+    def cut(self, parts: int, grid: Grid) -> "_Blocks":
+        """Each block as parts x parts smaller ones with its segments, those outside the grid left out."""
         side = self.side // parts
-        corner = side * self.cell_m * np.stack(np.meshgrid(np.arange(parts), np.arange(parts)), axis=-1).reshape(-1, 2)
-        count = np.repeat(self.count, parts**2)
-        parents_first = np.repeat(np.cumsum(self.count) - self.count, parts**2)
+        row = (self.row[:, None, None] + side * np.arange(parts)[:, None] + np.zeros(parts, int)).ravel()
+        column = (self.column[:, None, None] + side * np.arange(parts) + np.zeros((parts, 1), int)).ravel()
+        inside = np.flatnonzero((row < grid.rows) & (column < grid.columns))
+        parent = inside // parts**2
+        count = self.count[parent]
+        parents_first = (np.cumsum(self.count) - self.count)[parent]
         move = np.repeat(parents_first - (np.cumsum(count) - count), count)
-        low_m = (self.low_m[:, None] + corner).reshape(-1, 2)
-        return _Blocks(side, self.cell_m, low_m, count, self.segment[np.arange(len(move)) + move])
+        return _Blocks(side, row[inside], column[inside], count, self.segment[np.arange(len(move)) + move])
 
-    def nearest(self, border_m: Floats) -> tuple[Floats, "_Blocks"]:
-        """Distance (N,) of each centre to the border, clipped, and the blocks without what cannot be nearest in them."""
-        block = np.repeat(np.arange(len(self.count)), self.count)
-        away_m = _away_m(self.low_m + self.side * self.cell_m / 2, block, border_m, self.segment)
-        some = self.count > 0
-        nearest_m = np.full(len(self.count), EDGE_CLIP_M)
-        if some.any():
-            first = np.cumsum(self.count) - self.count
-            nearest_m[some] = np.minimum.reduceat(away_m, first[some])
-        reach_m = (self.side - 1) * self.cell_m / sqrt(2)  # from the centre to the corner cell's centre
-        kept = away_m <= np.minimum(nearest_m + 2 * reach_m, EDGE_CLIP_M + reach_m)[block] + 1e-9
-        count = np.bincount(block[kept], minlength=len(self.count))
-        left = _Blocks(self.side, self.cell_m, self.low_m, count, self.segment[kept])
-        return nearest_m.clip(max=EDGE_CLIP_M), left
+    def nearest_m(self, border: Floats, grid: Grid) -> tuple[Floats, Floats]:
+        """Distance (sum of count,) of each block's centre to its segments of `_border` (5, E), and (N,) to the nearest one."""
+        x_m = (grid.column + self.column + self.side / 2) * grid.cell_m
+        y_m = (grid.row + self.row + self.side / 2) * grid.cell_m
+        x0, y0, dx, dy, scale = np.take(border, self.segment, axis=1)
+        x, y = np.repeat(x_m, self.count) - x0, np.repeat(y_m, self.count) - y0
+        along = np.clip((x * dx + y * dy) * scale, 0, 1)
+        away_m = np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2)
+        return away_m, np.minimum.reduceat(away_m, np.cumsum(self.count) - self.count)
+
+    def pruned(self, border: Floats, grid: Grid) -> "_Blocks":
+        """The blocks without what cannot be nearest in them, and only those to which something is left."""
+        away_m, nearest_m = self.nearest_m(border, grid)
+        reach_m = (self.side - 1) * grid.cell_m / sqrt(2)  # from the centre to the corner cell's centre
+        limit_m = np.minimum(nearest_m + 2 * reach_m, EDGE_CLIP_M + reach_m) + 1e-9
+        kept = away_m <= np.repeat(limit_m, self.count)
+        count = np.add.reduceat(kept.astype(np.int64), np.cumsum(self.count) - self.count)
+        some = count > 0
+        return _Blocks(self.side, self.row[some], self.column[some], count[some], self.segment[kept])
 
 
 def _unsigned_distance(border_m: Floats, grid: Grid) -> Floats:
-    rows, columns = -(-grid.rows // BLOCK), -(-grid.columns // BLOCK)
-    row, column = (at.ravel() for at in np.meshgrid(np.arange(rows), np.arange(columns), indexing="ij"))
-    low_m = grid.cell_m * np.stack([grid.column + BLOCK * column, grid.row + BLOCK * row], axis=1)
-    segments = np.tile(np.arange(len(border_m)), len(low_m))
-    _, blocks = _Blocks(BLOCK, grid.cell_m, low_m, np.full(len(low_m), len(border_m)), segments).nearest(border_m)
+    distance_m = np.full((grid.rows, grid.columns), EDGE_CLIP_M)
+    row, column = (at.ravel() for at in np.mgrid[: grid.rows : BLOCK, : grid.columns : BLOCK])
+    border, segments = _border(border_m), np.tile(np.arange(len(border_m)), len(row))
+    blocks = _Blocks(BLOCK, row, column, np.full(len(row), len(border_m)), segments)
     for parts in PARTS:
-        nearest_m, blocks = blocks.cut(parts).nearest(border_m)
-    # Axes y, x of the largest blocks first; the result has all y, then all x.
-    axes = 2 * (1 + len(PARTS))
-    distance_m = nearest_m.reshape([rows, columns, *(parts for parts in PARTS for _ in "yx")])
-    distance_m = distance_m.transpose(*range(0, axes, 2), *range(1, axes, 2)).reshape(rows * BLOCK, columns * BLOCK)
-    return distance_m[: grid.rows, : grid.columns]
+        if not len(blocks.segment):
+            return distance_m
+        blocks = blocks.pruned(border, grid).cut(parts, grid)
+    if len(blocks.segment):
+        _, nearest_m = blocks.nearest_m(border, grid)
+        distance_m[blocks.row, blocks.column] = nearest_m.clip(max=EDGE_CLIP_M)
+    return distance_m
 
 
-def _away_m(points_m: Floats, point: Ints, border_m: Floats, segment: Ints) -> Floats:
-    """Distance of pairs: points (N, 2) by index, segments (E, 2, 2) by index."""
+def _border(border_m: Floats) -> Floats:
+    """Segments (E, 2, 2) as x, y of the first point, x, y of the way to the second, and 1 / length^2, (5, E)."""
     (x0, y0), (dx, dy) = border_m[:, 0].T, (border_m[:, 1] - border_m[:, 0]).T
-    scale = 1 / np.maximum(dx**2 + dy**2, 1e-18)
-    x, y = points_m[:, 0][point] - x0[segment], points_m[:, 1][point] - y0[segment]
-    dx, dy = dx[segment], dy[segment]
-    along = np.clip((x * dx + y * dy) * scale[segment], 0, 1)
-    return np.sqrt((x - along * dx) ** 2 + (y - along * dy) ** 2)
+    return np.stack([x0, y0, dx, dy, 1 / np.maximum(dx**2 + dy**2, 1e-18)])
 
 
 def _inside(border_m: Floats, grid: Grid) -> NDArray[np.bool_]:
@@ -97,7 +100,7 @@ def _inside(border_m: Floats, grid: Grid) -> NDArray[np.bool_]:
     count = np.abs(row_b - row_a)
     edge = np.repeat(np.arange(len(count)), count)
     row = np.minimum(row_a, row_b)[edge] + np.arange(len(edge)) - np.repeat(np.cumsum(count) - count, count)
-    share = (y_m[row] - a[edge]) / (b - a)[edge]
+    share = ((y_m[row] - a[edge]) / (b - a)[edge]).clip(0, 1)  # an edge level but for rounding crosses its row anywhere on it
     crossing_m = border_m[edge, 0, 0] * (1 - share) + border_m[edge, 1, 0] * share
     column = np.clip(np.ceil((crossing_m - x_m[0]) / grid.cell_m), 0, grid.columns).astype(np.int64)
     width = grid.columns + 1

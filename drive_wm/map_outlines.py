@@ -1,5 +1,6 @@
 """What is drawn of a map: outlines of areas and of strips along lines, and the raster's layers from what they cover."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -55,8 +56,8 @@ def strip_quads(lines: shapely.MultiLineString, width_m: float) -> tuple[Floats,
     direction = step / np.linalg.norm(step, axis=1, keepdims=True)
     # Each vertex takes the mean direction of its two segments, so that neighbouring quads share an end.
     vertex = np.zeros_like(xy_m)
-    np.add.at(vertex, first, direction)
-    np.add.at(vertex, first + 1, direction)
+    vertex[first] += direction
+    vertex[first + 1] += direction
     vertex /= np.maximum(np.linalg.norm(vertex, axis=1, keepdims=True), 1e-9)
     left = np.stack([-vertex[:, 1], vertex[:, 0]], axis=1) * (width_m / 2)
     a, b = first, first + 1
@@ -93,8 +94,8 @@ def axes_turned(yaw_rad: float) -> Floats:
     return np.array([[cos, -sin], [sin, cos]])
 
 
-def layers_of(name: str, covered: Shares) -> dict[str, Shares]:
-    """Layers (Y, X) by name, from summed shares (W, Y, X) of the outlines of one name, which are not used again."""
+def layers_of(name: str, covered: Sequence[Shares]) -> dict[str, Shares]:
+    """Layers (Y, X) by name, from summed shares (Y, X), W of them, of the outlines of one name, which are not used again."""
     if name == "lane":
         total, cos, sin = covered
         share = np.maximum(total, 1.0)
