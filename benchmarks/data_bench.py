@@ -26,8 +26,8 @@ Progress = Callable[[int, int, str], None]  # finished, of how many, which
 def bench_readers(
     root: Path | None, version: str, split: str, samples: int, peer_python: Path | None, progress: Progress
 ) -> list[dict[str, Any]]:
-    """One row per reader: samples_per_second, load_seconds (tables and whole maps), peak_mib; `ratio` of ours to theirs. One
-    more, "drive_wm's cache", of what was prepared, read as training does.
+    """One row per reader: samples_per_second, load_seconds (tables and whole maps), peak_mib; `ratio` of ours to theirs. Two
+    more: "trajdata, with lanes", and "drive_wm's cache", of what was prepared, read as training does.
 
     A reader that cannot be installed or fails has a row with the reason under `absent` and no number.
     """
@@ -62,7 +62,7 @@ def with_ratio(rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
     """Rows of readers with `ratio`: how many times as many samples a second drive_wm reads."""
     ours = rows[0].get("samples_per_second")
     for row in rows:
-        theirs = row.get("samples_per_second") if row.get("reader") in data_readers.READERS else None
+        theirs = row.get("samples_per_second") if row["reader"] != "drive_wm's cache" else None
         yield row | ({"ratio": ours / theirs} if ours and theirs else {})
 
 

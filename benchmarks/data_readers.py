@@ -3,7 +3,8 @@
 The same content per sample: 2 s of history and 6 s of future of the ego and the nearest 31 others, and one map raster of
 100 m x 100 m in cells of 0.5 m around the ego (the devkit: around its nearest agent, since it draws agents alone; without
 the ego, of whom it keeps no tracks). drive_wm also makes lanes, map elements and the distance to the border, and writes all
-of it to disk; trajdata writes its own cache first. Reading the tables and the maps of whole locations is timed apart.
+of it to disk; trajdata writes its own cache first, and in a second row gives the points of the lanes and crosswalks around the
+ego too. Reading the tables and the maps of whole locations is timed apart.
 
 trajdata is imported where it is installed: this file runs there as a script, without drive_wm.
 """
@@ -100,7 +101,9 @@ def read_with_devkit(root: Path, version: str, split: str, samples: int) -> list
 
 
 def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> list[dict[str, Any]]:
-    """A dataset around the ego of every sample of the split, cached first, then at most so many items of it read."""
+    """A dataset around the ego of every sample of the split, cached first, then at most so many items of it read: without the
+    map's lines, and with them.
+    """
     trajdata: Any = importlib.import_module("trajdata")
     raw: Any = importlib.import_module("trajdata.dataset_specific.nusc.nusc_dataset").NuscDataset
     utils: Any = importlib.import_module("trajdata.dataset_specific.nusc.nusc_utils")
@@ -111,24 +114,53 @@ def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> li
         setattr(raw, name, _timed(getattr(raw, name), name, spent_s))
     name = TRAJDATA_NAMES[version]
     width = int((AHEAD_M + BEHIND_M) / CELL_M)
-    with tempfile.TemporaryDirectory() as folder:
-        began = perf_counter()
-        dataset = trajdata.UnifiedDataset(
+
+    def dataset(folder: str, **more: Any) -> Any:
+        return trajdata.UnifiedDataset(
             desired_data=[f"{name}-{split}"], data_dirs={name: str(root)}, cache_location=folder, num_workers=0,
             centric="agent", ego_only=True, max_neighbor_num=OTHERS,
             history_sec=(0.0, HISTORY_S), future_sec=(0.0, FUTURE_S), incl_raster_map=True,
-            raster_map_params={"px_per_m": round(1 / CELL_M), "map_size_px": width, "offset_frac_xy": (-0.4, 0.0)},
+            raster_map_params={"px_per_m": round(1 / CELL_M), "map_size_px": width, "offset_frac_xy": (-0.4, 0.0)}, **more,
         )  # fmt: skip
-        cached = perf_counter()
-        step = max(1, len(dataset) // samples)
-        items = range(0, len(dataset), step)
-        for item in items:
-            dataset[item]
-        read_s = perf_counter() - cached
-    load_s = sum(spent_s.values())
-    # The cache was made of the whole split: each item read carries its own share of that.
-    row = _row("trajdata", len(items), load_s, read_s + (cached - began - load_s) * len(items) / len(dataset))
-    return [row | {"lanes_mended": len(mended)}]
+
+    with tempfile.TemporaryDirectory() as folder:
+        began = perf_counter()
+        without = dataset(folder)
+        load_s = sum(spent_s.values())
+        caching_s = perf_counter() - began - load_s
+        rows = [_trajdata_row("trajdata", without, samples, load_s, caching_s)]
+        began = perf_counter()
+        lines = {"incl_road_lanes": True, "incl_ped_crosswalks": True}
+        with_lines = dataset(folder, incl_vector_map=True, vector_map_params=lines, extras={"lines": lines_around})
+        # The cache is there; what this takes is reading the maps of whole locations.
+        load_s += perf_counter() - began
+        rows.append(_trajdata_row("trajdata, with lanes", with_lines, samples, load_s, caching_s))
+    return [row | {"lanes_mended": len(mended)} for row in rows]
+
+
+def _trajdata_row(reader: str, dataset: Any, samples: int, load_s: float, caching_s: float) -> dict[str, Any]:
+    """Read items spread evenly. The cache was made of the whole split: each item carries its own share of that."""
+    items = range(0, len(dataset), max(1, len(dataset) // samples))
+    began = perf_counter()
+    for item in items:
+        dataset[item]
+    return _row(reader, len(items), load_s, perf_counter() - began + caching_s * len(items) / len(dataset))
+
+
+def lines_around(element: Any) -> Any:
+    """Points (N, 2), in the ego frame, of the lanes and crosswalks that come within the raster's half diagonal and 10 m of its
+    middle: what trajdata's map finds, as it keeps them.
+    """
+    import numpy as np
+
+    crosswalk = importlib.import_module("trajdata.maps.vec_map_elements").MapElementType.PED_CROSSWALK
+    ego_from_world = element.agent_from_world_tf
+    middle = np.linalg.inv(ego_from_world) @ [(AHEAD_M - BEHIND_M) / 2, 0.0, 1.0]
+    reach_m = 10.0 + float(np.hypot((AHEAD_M + BEHIND_M) / 2, BESIDE_M))
+    lanes = element.vec_map.get_lanes_within(np.array([middle[0], middle[1], 0.0]), reach_m)
+    zebras = element.vec_map.get_areas_within(middle[:2], crosswalk, reach_m)
+    points = [np.zeros((0, 2)), *(lane.center.xy for lane in lanes), *(zebra.polygon.xy for zebra in zebras)]
+    return np.concatenate(points) @ ego_from_world[:2, :2].T + ego_from_world[:2, 2]
 
 
 def ego_pose_at_lidar(tables: Any, frame: Any) -> Any:

@@ -1,12 +1,13 @@
 """nuScenes tables as Logs: one per scene, keyframes at 2 Hz, boxes of every annotated instance."""
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import shapely
+from numpy.typing import NDArray
 
 from drive_wm.datasets.nuscenes_ego import EGO_CENTRE_M, EGO_SIZE_M
 from drive_wm.datasets.nuscenes_map import map_at
@@ -59,8 +60,8 @@ def _read_scene(tables: Tables, root: Path, version: str, scene: SceneRow) -> Lo
     try:
         samples = list(_samples(tables, scene))
         place = tables.locations[scene.log_token]
-        ego_pose = np.array([_planar(tables.ego_poses[sample.token]) for sample in samples])
-        mount = tables.mounts[samples[0].token]
+        ego_pose = _planar([tables.ego_poses[sample.token] for sample in samples])
+        [mount] = _planar([tables.mounts[samples[0].token]])
         boxes = _boxes(tables, samples)
     except KeyError as error:
         raise InputError(
@@ -76,7 +77,7 @@ def _read_scene(tables: Tables, root: Path, version: str, scene: SceneRow) -> Lo
         ego_pose=ego_pose,
         ego_size_m=np.array(EGO_SIZE_M),
         ego_centre_m=EGO_CENTRE_M,
-        ego_from_lidar=np.array(_planar(mount)),
+        ego_from_lidar=mount,
         map=map_at(root, place, ego_pose[:, :2]),
         route=shapely.LineString(),
         targets=np.zeros((0, 2), np.int64),
@@ -94,8 +95,10 @@ def _samples(tables: Tables, scene: SceneRow) -> Iterator[SampleRow]:
         token = sample.next
 
 
-def _planar(row: PoseRow) -> tuple[float, float, float]:
-    return *row.translation[:2], float(heading_rad(np.array(row.rotation)))
+def _planar(rows: list[PoseRow]) -> Floats:
+    """Poses (N, 3)."""
+    numbers = np.array([(*row.translation[:2], *row.rotation) for row in rows])
+    return np.column_stack([numbers[:, :2], heading_rad(numbers[:, 2:])])
 
 
 def _boxes(tables: Tables, samples: list[SampleRow]) -> dict[str, Any]:
@@ -107,20 +110,21 @@ def _boxes(tables: Tables, samples: list[SampleRow]) -> dict[str, Any]:
     categories = [tables.categories[token] for token in index]
     at = (np.array([index[row.instance_token] for row in annotations], int), np.array([step for step, _ in rows], int))
 
-    def spread(values: list[Any], dtype: type, *shape: int) -> Any:
+    def spread(values: Sequence[Any] | NDArray[Any], dtype: type, *shape: int) -> Any:
         grid: Any = np.zeros((len(index), len(samples), *shape), dtype)
         grid[at] = np.array(values, dtype).reshape(-1, *shape)
         return grid
 
     rotations = np.array([row.rotation for row in annotations]).reshape(-1, 4)
+    counts = np.array([(row.num_lidar_pts, row.num_radar_pts) for row in annotations]).reshape(-1, 2)
     return {
         "agents": tuple(index),
         "categories": tuple(categories),
         "kind": np.array([_kind(category) for category in categories], np.int64),
         "position_m": spread([row.translation[:2] for row in annotations], np.float64, 2),
-        "yaw_rad": spread(list(heading_rad(rotations)), np.float64),
+        "yaw_rad": spread(heading_rad(rotations), np.float64),
         "size_m": spread([(row.size[1], row.size[0]) for row in annotations], np.float64, 2),
-        "points": spread([_points(row) for row in annotations], np.int64),
+        "points": spread(np.where((counts < 0).any(axis=1), -1, counts.sum(axis=1)), np.int64),
         "visibility": spread([int(row.visibility_token or 0) for row in annotations], np.int64),
         "valid": spread([True] * len(annotations), np.bool_),
     }
@@ -155,9 +159,3 @@ def _check_boxes(rows: list[BoxRow]) -> None:
 
 def _text(numbers: tuple[float, ...]) -> str:
     return f"[{', '.join(f'{number:g}' for number in numbers)}]"
-
-
-def _points(row: BoxRow) -> int:
-    """Lidar and radar points in the box; -1 where either is unknown."""
-    counts = row.num_lidar_pts, row.num_radar_pts
-    return -1 if min(counts) < 0 else sum(counts)

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from drive_wm.benchmarks import data_bench
-from drive_wm.benchmarks.data_readers import mend_lanes, read_with_devkit, read_with_drive_wm
+from drive_wm.benchmarks.data_readers import lines_around, mend_lanes, read_with_devkit, read_with_drive_wm
 from drive_wm.datasets.nuscenes_write import VERSION, Place, write_dataroot
 from drive_wm.errors import InputError
 
@@ -24,9 +24,10 @@ def test_ratio_says_how_many_times_as_fast_ours_is():
         {"reader": "drive_wm", "samples_per_second": 60.0},
         {"reader": "drive_wm's cache", "samples_per_second": 900.0},
         {"reader": "trajdata", "samples_per_second": 4.0},
+        {"reader": "trajdata, with lanes", "samples_per_second": 3.0},
         {"reader": "nuscenes-devkit", "absent": "x"},
     ]
-    assert [row.get("ratio") for row in data_bench.with_ratio(rows)] == [1.0, None, 15.0, None]
+    assert [row.get("ratio") for row in data_bench.with_ratio(rows)] == [1.0, None, 15.0, 20.0, None]
 
 
 def test_a_reader_that_fails_is_absent_with_its_last_words(monkeypatch, tmp_path):
@@ -67,6 +68,23 @@ def test_a_lane_without_sides_becomes_a_strip():
     _, left, right = maps.extract_lane_and_edges(None, {"token": "a"})
     assert mended == ["a"]
     assert (left.tolist(), right.tolist()) == ([[0, 1.5], [4, 1.5]], [[0, -1.5], [4, -1.5]])
+
+
+def test_lines_come_in_the_ego_frame(monkeypatch):
+    """The ego stands at (10, 0) and looks along y; the raster's middle lies 20 m ahead of it."""
+    asked = []
+
+    def within(things):
+        return lambda middle, *rest: asked.append([*middle[:2], rest[-1]]) or things
+
+    kinds = SimpleNamespace(MapElementType=SimpleNamespace(PED_CROSSWALK=4))
+    monkeypatch.setitem(sys.modules, "trajdata.maps.vec_map_elements", kinds)
+    lane = SimpleNamespace(center=SimpleNamespace(xy=np.array([[10.0, 5.0], [9.0, 6.0]])))
+    zebra = SimpleNamespace(polygon=SimpleNamespace(xy=np.array([[12.0, 0.0]])))
+    streets = SimpleNamespace(get_lanes_within=within([lane]), get_areas_within=within([zebra]))
+    ego = SimpleNamespace(agent_from_world_tf=np.array([[0.0, 1.0, 0.0], [-1.0, 0.0, 10.0], [0.0, 0.0, 1.0]]), vec_map=streets)
+    np.testing.assert_allclose(lines_around(ego), [[5, 0], [6, 1], [0, -2]], atol=1e-12)
+    np.testing.assert_allclose(asked, [[10, 20, 10 + 50 * 2**0.5]] * 2)
 
 
 @pytest.fixture
