@@ -17,7 +17,7 @@ from torch import Tensor
 from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, LogMap
-from drive_wm.map_outlines import Outlines, Shares, axes_turned, layers_of, outlines_of, seen_from
+from drive_wm.map_outlines import Outlines, axes_turned, layers_of, outlines_of, seen_from
 from drive_wm.raster_bytes import NOTHING, Bytes, edge_bytes, layer_bytes, raster_of, turn_directions
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
@@ -72,7 +72,7 @@ class _Sheet:
     corners_m: Floats  # (2, 2) lower, upper
     drawn: list[int]  # the RASTER_LAYERS that are not empty
     empty: list[int]
-    layers: list[Bytes]  # (rows, columns, up to 4) of them in turn: the mean of the CELL_M square around points of the lattice
+    layers: list[NDArray[Any]]  # bytes (rows, columns, up to 4) of them in turn: means of CELL_M squares around lattice points
     first_point: Floats  # (2,) x, y of the first, in points from the origin
     edge_m: NDArray[np.float32]  # (rows, columns) at the middles of cells
     first_cell: Floats  # (2,) of the first, in cells from the origin
@@ -166,7 +166,7 @@ def _block(poses: Floats) -> Floats:
     return (poses[..., :2] / BLOCK_M).round()
 
 
-def _mean_around(covered: Floats) -> list[Shares]:
+def _mean_around(covered: Floats) -> list[NDArray[Any]]:
     """Means (rows, columns), W of them, of FINER cells each way, around the points between them; the last have no neighbour."""
     mean = np.full((FINER, FINER), 1 / FINER**2)
     return [cv2.filter2D(plane, -1, mean, anchor=(0, 0)) for plane in covered.astype(np.float32)]
