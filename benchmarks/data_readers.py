@@ -130,7 +130,7 @@ def read_with_trajdata(root: Path, version: str, split: str, samples: int) -> li
         caching_s = perf_counter() - began - load_s
         rows = [_trajdata_row("trajdata", without, samples, load_s, caching_s)]
         began = perf_counter()
-        lines = {"incl_road_lanes": True, "incl_ped_crosswalks": True}
+        lines = {"incl_road_lanes": True, "incl_ped_crosswalks": True, "incl_road_areas": False, "incl_ped_walkways": False}
         with_lines = dataset(folder, incl_vector_map=True, vector_map_params=lines, extras={"lines": lines_around})
         # The cache is there; what this takes is reading the maps of whole locations.
         load_s += perf_counter() - began
