@@ -120,7 +120,7 @@ def _comfort_nuplan(driven: Driven) -> Tensor:
     speed_mps, yaw_rad = driven.speed_mps[:, ::STEPS], driven.pose[:, ::STEPS, 2]
     turn_rad = wrap_angle(yaw_rad[:, 1:] - yaw_rad[:, :-1])
     along_m = (speed_mps[:, 1:] * DT_S).clamp(min=0.05)
-    return is_comfortable(motion(speed_mps[:, None, 1:], (turn_rad / along_m)[:, None], speed_mps[:, 0]))[:, 0]
+    return is_comfortable(motion(speed_mps[:, None, 1:], (turn_rad / along_m)[:, None], speed_mps[:, :1]))[:, 0]
 
 
 def _flag(kept: Tensor) -> Tensor:

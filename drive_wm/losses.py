@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from drive_wm.geometry import rotate
-from drive_wm.rollouts import Rollouts
+from drive_wm.rollouts import Rollouts, Trajectory
 from drive_wm.scene import Future
 from drive_wm.structs import TensorStruct
 
@@ -14,6 +14,7 @@ NAME_WEIGHT = 0.5
 ALONE_WEIGHT = 0.5  # share of the loss in which each agent takes its own best mode, which keeps the modes apart
 # Likelihood asks most where the spread is small, in the first seconds; a forecast is judged by metres, most of them late.
 DISPLACEMENT_WEIGHT = 0.5
+AHEAD_M = 2.0  # a second point, this far ahead of the rear axle, makes the heading of a trajectory count
 
 
 @dataclass(frozen=True)
@@ -24,12 +25,13 @@ class Losses(TensorStruct):
     alone: Tensor  # (B,) the same with the best mode chosen per agent
     name: Tensor  # (B,) cross-entropy of the best joint mode
     displacement_m: Tensor  # (B,) mean displacement of the best joint mode
+    expected_m: Tensor  # (B,) mean displacement of the path that agent 0 is expected to take
 
     @property
     def total(self) -> Tensor:
         """What training minimises the mean of (B,)."""
         likelihood = self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name
-        return likelihood + DISPLACEMENT_WEIGHT * self.displacement_m
+        return likelihood + DISPLACEMENT_WEIGHT * self.displacement_m + self.expected_m
 
 
 def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
@@ -54,6 +56,7 @@ def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor, together:
     nll = laplace_nll(rollouts, future)[:, 0]  # (B, M, A, T)
     away_m = (future.tracks.position_m[:, None] - rollouts.position_m[:, 0]).square().sum(-1).add(1e-6).sqrt()
     displacement_m = _mean(away_m, joint)
+    seen = future.tracks.valid[:, 0] & rollouts.valid[:, :1]  # (B, T)
     best = displacement_m.argmin(dim=1)
     own = (away_m * alone[:, None]).sum(-1).argmin(dim=1)  # (B, A)
     per_agent = (nll * alone[:, None]).sum(-1).gather(1, own[:, None])[:, 0]
@@ -63,7 +66,19 @@ def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor, together:
         alone=per_agent.sum(-1) / alone.sum((1, 2)).clamp(min=1),
         name=torch.nn.functional.cross_entropy(rollouts.mode_logits, best, reduction="none"),
         displacement_m=displacement_m[row, best],
+        expected_m=(trajectory_away_m(rollouts.expected, future.ego_pose) * seen).sum(1) / seen.sum(1).clamp(min=1),
     )
+
+
+def trajectory_away_m(trajectory: Trajectory, pose: Tensor) -> Tensor:
+    """Mean distance (B, T) of the rear axle, and of a point ahead of it, from where they went: poses (B, T, 3)."""
+    offsets_m = torch.stack([_point(trajectory.pose, ahead_m) - _point(pose, ahead_m) for ahead_m in (0.0, AHEAD_M)])
+    return (offsets_m.square().sum(-1) + 1e-4).sqrt().mean(0)
+
+
+def _point(pose: Tensor, ahead_m: float) -> Tensor:
+    """Where a point so far ahead of the rear axle is (..., 2)."""
+    return pose[..., :2] + ahead_m * torch.stack([pose[..., 2].cos(), pose[..., 2].sin()], dim=-1)
 
 
 def _mean(values: Tensor, weight: Tensor) -> Tensor:

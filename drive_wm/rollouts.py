@@ -18,6 +18,14 @@ class Plans(TensorStruct):
 
 
 @dataclass(frozen=True)
+class Trajectory(TensorStruct):
+    """One motion of the ego, chosen or expected, in the ego frame: rear-axle poses at dt, 2 dt, ..."""
+
+    pose: Tensor  # (B, T, 3) x m, y m, yaw rad
+    speed_mps: Tensor  # (B, T)
+
+
+@dataclass(frozen=True)
 class Rollouts(TensorStruct):
     """Imagined box centres of every agent (0 is the ego, following its plan) per plan and joint mode."""
 
@@ -28,11 +36,4 @@ class Rollouts(TensorStruct):
     mode_logits: Tensor  # (B, M) the same for every plan: what others intend does not depend on the plan
     size_m: Tensor  # (B, A, 2) length, width
     valid: Tensor  # (B, A) bool
-
-
-@dataclass(frozen=True)
-class Trajectory(TensorStruct):
-    """The chosen ego motion in the ego frame: rear-axle poses at dt, 2 dt, ..."""
-
-    pose: Tensor  # (B, T, 3) x m, y m, yaw rad
-    speed_mps: Tensor  # (B, T)
+    expected: Trajectory  # of agent 0 left to itself: the one path least far, on average, from all that it may take

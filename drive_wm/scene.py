@@ -164,3 +164,8 @@ def ego_speed_mps(scene: Scene) -> Tensor:
     """Speed (B,) of the ego now, forward positive."""
     forward_mps = scene.tracks.velocity_mps[:, 0, -1, 0]
     return torch.relu(forward_mps)
+
+
+def ego_speed_is_known(scene: Scene) -> Tensor:
+    """Whether (B,) the ego was seen half a second ago; at a drive's first keyframe it was not, and its speed reads 0."""
+    return scene.tracks.valid[:, 0, -2]

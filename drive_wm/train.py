@@ -126,7 +126,7 @@ class Training(lightning.LightningModule):
         self._log_losses("val", self._losses(batch, free_ego=True))
 
     def _log_losses(self, stage: str, losses: Losses) -> None:
-        values = {name: getattr(losses, name).mean() for name in ("joint", "alone", "name", "displacement_m")}
+        values = {name: getattr(losses, name).mean() for name in ("joint", "alone", "name", "displacement_m", "expected_m")}
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, batch_size=len(losses.joint))
         self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 

@@ -15,6 +15,7 @@ from drive_wm.datasets.cache import Cache
 from drive_wm.ego_past import EgoPast, ego_pasts_of
 from drive_wm.errors import InputError
 from drive_wm.fit import fit, one_cycle, origin_of
+from drive_wm.losses import trajectory_away_m
 from drive_wm.mirror import mirrored_future, mirrored_past
 from drive_wm.planners.ego_history import EgoHistory
 from drive_wm.rollouts import Trajectory
@@ -24,7 +25,6 @@ from drive_wm.structs import cat
 from drive_wm.told import without_command, without_ego_status
 
 COMMAND = "ground_truth_offset"  # what nuScenes planners are told
-AHEAD_M = 2.0  # a second point, this far ahead of the rear axle, makes the heading count
 
 Batch = tuple[EgoPast, Future]
 
@@ -76,17 +76,9 @@ class EgoTraining(lightning.LightningModule):
 
 
 def path_loss_m(trajectory: Trajectory, future: Future) -> Tensor:
-    """Mean distance, a scalar, of the rear axle and of a point ahead of it from where they went, over steps that exist."""
-    away_m = sum(
-        ((_point(trajectory.pose, ahead_m) - _point(future.ego_pose, ahead_m)).square().sum(-1) + 1e-4).sqrt() / 2
-        for ahead_m in (0.0, AHEAD_M)
-    )
+    """`trajectory_away_m`, its mean over all steps that exist."""
+    away_m = trajectory_away_m(trajectory, future.ego_pose)
     return (away_m * future.ego_valid).sum() / future.ego_valid.sum()
-
-
-def _point(pose: Tensor, ahead_m: float) -> Tensor:
-    """Where a point so far ahead of the rear axle is (..., 2)."""
-    return pose[..., :2] + ahead_m * torch.stack([pose[..., 2].cos(), pose[..., 2].sin()], dim=-1)
 
 
 def train_ego_history(caches: Sequence[Cache], config: EgoConfig, out: Path, last: Path | None, command: str) -> Path:

@@ -11,10 +11,10 @@ STEPS = 12
 SPREAD_PER_S_M = (0.5, 0.25)  # along and across, growing with time; nobody keeps their velocity for long
 
 
-def plan(scene: Scene) -> Trajectory:
-    """The ego keeps its speed and heading for 6 s."""
-    speed_mps = ego_speed_mps(scene)[:, None].expand(-1, STEPS)
-    x_m = speed_mps * _times_s(STEPS, speed_mps)
+def plan(scene: Scene, steps: int = STEPS) -> Trajectory:
+    """The ego keeps its speed and heading, for 6 s by default."""
+    speed_mps = ego_speed_mps(scene)[:, None].expand(-1, steps)
+    x_m = speed_mps * _times_s(steps, speed_mps)
     zero = torch.zeros_like(x_m)
     return Trajectory(torch.stack([x_m, zero, zero], dim=-1), speed_mps)
 
@@ -39,6 +39,7 @@ def constant_velocity_rollouts(scene: Scene, plans: Plans) -> Rollouts:
         mode_logits=torch.zeros_like(now.size_m[:, :1, 0]),
         size_m=now.size_m,
         valid=now.valid[:, :, -1],
+        expected=plan(scene, t),
     )
 
 

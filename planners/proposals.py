@@ -1,4 +1,4 @@
-"""Learned proposals: what the world model expects the ego to do by itself, one plan per joint mode, the most central first."""
+"""Learned proposals: what the world model expects the ego to do by itself, then one plan per joint mode."""
 
 from collections.abc import Callable
 
@@ -14,42 +14,37 @@ STILL_MPS = 1e-3  # below it a turn says nothing of the curvature
 
 
 def proposer(imagine_alone: Callable[[Scene], Rollouts]) -> Callable[[Scene], Plans]:
-    """Plans (B, M) from rollouts in which the ego acts by itself (K = 1)."""
+    """Plans (B, 1 + M) from rollouts in which the ego acts by itself (K = 1)."""
     return lambda scene: proposals(scene, imagine_alone(scene))
 
 
 def proposals(scene: Scene, rollouts: Rollouts) -> Plans:
-    """The imagined ego's paths as plans (B, M), sorted by how far each is from what else may happen, by its probability.
+    """The expected path and the imagined ego's as plans (B, 1 + M).
 
-    The first is the medoid: with several modes about as likely, it misses the human's path by less than the likeliest does.
-    The ego was imagined as a unicycle, so its actions follow from its poses: no step depends on the one before.
+    The first misses the human's path by less than any mode does, the others are what may happen instead. All are paths of a
+    unicycle, so their actions follow from their poses: no step depends on the one before.
     """
-    order = torch.topk(_apart_m(rollouts), rollouts.mode_logits.shape[1], dim=1, largest=False).indices
-    ego = torch.cat([rollouts.position_m, rollouts.velocity_mps, rollouts.yaw_rad[..., None]], dim=-1)[:, 0, :, 0]
-    centre_m, velocity_mps, yaw_rad = _sorted(ego, order).split([2, 2, 1], dim=-1)
-    heading = torch.cat([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
-    pose = torch.cat([centre_m - scene.ego_centre_m[:, None, None, None] * heading, yaw_rad], dim=-1)
-    speed_mps = (velocity_mps * heading).sum(-1)
+    centre_m, velocity_mps = rollouts.position_m[:, 0, :, 0], rollouts.velocity_mps[:, 0, :, 0]
+    yaw_rad = rollouts.yaw_rad[:, 0, :, 0]
+    heading = torch.stack([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
+    pose = torch.cat([centre_m - scene.ego_centre_m[:, None, None, None] * heading, yaw_rad[..., None]], dim=-1)
+    return _plans(
+        scene,
+        torch.cat([rollouts.expected.pose[:, None], pose], dim=1),
+        torch.cat([rollouts.expected.speed_mps[:, None], (velocity_mps * heading).sum(-1)], dim=1),
+    )
+
+
+def _plans(scene: Scene, pose: Tensor, speed_mps: Tensor) -> Plans:
+    """Poses (B, P, T, 3) and speeds (B, P, T) of a unicycle, with the actions that lead to them."""
     start_mps = ego_speed_mps(scene)[:, None, None].expand_as(speed_mps[..., :1])
     accel_mps2 = _change(start_mps, speed_mps) / DT_S
-    turn_rad = wrap_angle(_change(torch.zeros_like(start_mps), yaw_rad[..., 0]))
+    turn_rad = wrap_angle(_change(torch.zeros_like(start_mps), pose[..., 2]))
     curvature_per_m = torch.where(speed_mps > STILL_MPS, turn_rad / (speed_mps * DT_S).clamp(min=STILL_MPS * DT_S), 0.0)
     action = torch.stack([accel_mps2, curvature_per_m], dim=-1)
-    return Plans(action, pose, speed_mps, valid=torch.ones_like(order, dtype=torch.bool))
-
-
-def _apart_m(rollouts: Rollouts) -> Tensor:
-    """Expected distance (B, M) of each mode's path of the ego, over its steps, from the path that comes true."""
-    path_m = rollouts.position_m[:, 0, :, 0]
-    between_m = (path_m[:, :, None] - path_m[:, None]).square().sum(-1).sqrt().mean(-1)
-    return (between_m * rollouts.mode_logits.softmax(-1)[:, None]).sum(-1)
+    return Plans(action, pose, speed_mps, valid=torch.ones_like(speed_mps[..., 0], dtype=torch.bool))
 
 
 def _change(start: Tensor, values: Tensor) -> Tensor:
-    """From each value (B, M, T) to the next, beginning with start (B, M, 1)."""
+    """From each value (B, P, T) to the next, beginning with start (B, P, 1)."""
     return values - torch.cat([start, values[..., :-1]], dim=-1)
-
-
-def _sorted(values: Tensor, order: Tensor) -> Tensor:
-    """values (B, M, T, D) with modes in this order."""
-    return torch.gather(values, 1, order[:, :, None, None].expand_as(values))

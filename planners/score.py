@@ -12,7 +12,7 @@ from drive_wm.metrics.lane import against_raster, fit_to_lanes, wrong_way_m
 from drive_wm.metrics.progress import command_shortfall_m, progress_m, route_offset_m
 from drive_wm.planners.routes import SPACING_M, Routes, routes
 from drive_wm.rollouts import Plans, Rollouts, Trajectory
-from drive_wm.scene import COMMAND_ORIGINS, Scene, ego_speed_mps
+from drive_wm.scene import COMMAND_ORIGINS, Scene, ego_speed_is_known, ego_speed_mps
 from drive_wm.structs import TensorStruct
 
 NEAREST = 8  # agents whose boxes are compared with each plan
@@ -78,7 +78,7 @@ def score(
     ego = ego_boxes(plans.pose, scene.ego_centre_m, scene.tracks.size_m[:, 0])
     others = nearest_others(ego.centre_m, rollouts, NEAREST)
     blamed = blame(ego, plans.speed_mps, others)
-    moving = motion(plans.speed_mps, plans.action[..., 1], ego_speed_mps(scene))
+    moving = motion(plans.speed_mps, plans.action[..., 1], _start_mps(scene, plans))
     lane = fit_to_lanes(plans.pose, scene.lanes)
     has_lanes = scene.has_lanes[:, None, None]
     against = (has_lanes & lane.against) | (~has_lanes & against_raster(plans.pose, scene.raster))
@@ -112,6 +112,11 @@ def total(scores: Scores, weights: Weights) -> Tensor:
     # From a standstill a metre matters; at speed the wish to go faster must not outweigh a calm drive.
     gained = weights.progress_m * weights.enough_m * (1 - (-scores.progress_m.clamp(min=0.0) / weights.enough_m).exp())
     return gained - sum((getattr(weights, name) * getattr(scores, name) for name in TERMS), torch.zeros_like(gained))
+
+
+def _start_mps(scene: Scene, plans: Plans) -> Tensor:
+    """The ego's speed now (B, K); where it is not known, that which each plan begins with."""
+    return torch.where(ego_speed_is_known(scene)[:, None], ego_speed_mps(scene)[:, None], plans.speed_mps[..., 0])
 
 
 def _leading(scene: Scene, found: Routes) -> Tensor:

@@ -14,7 +14,7 @@ from torch.testing import assert_close
 from drive_wm.drawing import DARK, LIGHT, draw_candidates, draw_rollouts, draw_scene
 from drive_wm.kinematics import roll
 from drive_wm.log import PEDESTRIAN, STATIC, VEHICLE
-from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M, Elements, Lanes, Scene, Tracks
 
 H, T = 5, 12
@@ -58,6 +58,7 @@ def rollouts_of(scene: Scene, speed_mps: list[float], mode_logits: list[float]) 
     return Rollouts(
         position_m, yaw_rad[:, None].expand(1, 1, m, a, T), torch.zeros(1, 1, m, a, T, 2),
         tensor([0.5, 0.25]).expand(1, 1, m, a, T, 2), tensor([mode_logits]), scene.tracks.size_m, scene.tracks.valid[..., -1],
+        Trajectory(torch.zeros(1, T, 3), torch.zeros(1, T)),
     )  # fmt: skip
 
 

@@ -8,7 +8,7 @@ from PIL import Image
 
 from drive_wm.figures import MODES_SHOWN, imagined_figure, log_figure, png, scene_figure, seen_figure
 from drive_wm.kinematics import roll
-from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Scene
 from drive_wm.scene_at import scene_at
 
@@ -31,6 +31,7 @@ def rollouts(crossroads_scene: Scene) -> Rollouts:
     return Rollouts(
         position_m.expand(1, K, M, a, T, 2), t.yaw_rad[:, None, None, :, -1:].expand(1, K, M, a, T),
         torch.zeros(1, K, M, a, T, 2), torch.ones(1, K, M, a, T, 2), torch.arange(M)[None].log1p(), t.size_m, t.valid[..., -1],
+        Trajectory(torch.zeros(1, T, 3), torch.zeros(1, T)),
     )  # fmt: skip
 
 

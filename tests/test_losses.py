@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from drive_wm.losses import laplace_nll, rollout_losses
-from drive_wm.rollouts import Rollouts
+from drive_wm.rollouts import Rollouts, Trajectory
 from drive_wm.scene import Future, Tracks
 
 
@@ -17,7 +17,9 @@ def rollouts(position_m: torch.Tensor, yaw_rad: float = 0.0, spread_m: float = s
     spread = torch.full_like(p, spread_m)
     yaw = torch.full(p.shape[:-1], yaw_rad)
     size = torch.ones(1, p.shape[3], 2)
-    return Rollouts(p, yaw, torch.zeros_like(p), spread, torch.zeros(1, p.shape[2]), size, torch.ones(1, p.shape[3]).bool())
+    still = Trajectory(torch.zeros(1, p.shape[4], 3), torch.zeros(1, p.shape[4]))
+    valid = torch.ones(1, p.shape[3]).bool()
+    return Rollouts(p, yaw, torch.zeros_like(p), spread, torch.zeros(1, p.shape[2]), size, valid, still)
 
 
 def future(position_m: torch.Tensor) -> Future:
@@ -64,6 +66,34 @@ def test_a_scene_without_anybody_counts_nothing() -> None:
     losses = rollout_losses(rollouts(torch.zeros(2, 1, 1, 2)), future(torch.ones(1, 1, 2)), torch.zeros(1, 1).bool())
     assert losses.joint.item() == 0
     assert losses.alone.item() == 0
+
+
+def test_the_expected_path_by_hand() -> None:
+    """A rear axle that stays, heading along x, while the truth is 3 m aside, then 4 m aside and turned by a quarter.
+
+    First both points are 3 m off; then the axle 4 m, and the point 2 m ahead of it, at (0, 6) instead of (2, 0), sqrt(40) m.
+    """
+    truth = future(torch.zeros(1, 3, 2))
+    pose = torch.tensor([[[0.0, 3.0, 0.0], [0.0, 4.0, torch.pi / 2], [9.0, 9.0, 0.0]]])
+    valid = torch.tensor([[[True, True, False]]])
+    truth = replace(truth, tracks=replace(truth.tracks, valid=valid), ego_pose=pose)
+    losses = rollout_losses(rollouts(torch.zeros(1, 1, 3, 2)), truth, torch.zeros(1, 1))
+    assert losses.expected_m.item() == pytest.approx((3 + (4 + sqrt(40)) / 2) / 2, abs=1e-4)
+    alike = replace(losses, expected_m=torch.zeros(1))
+    assert (losses.total - alike.total).item() == pytest.approx(losses.expected_m.item())
+
+
+def test_only_a_future_that_is_known_teaches_what_to_expect() -> None:
+    """Of an ego that was told what to do the path is there, but agent 0's track is masked."""
+    truth = future(torch.zeros(2, 3, 2))
+    known = torch.tensor([[[False, False, False], [True, True, True]]])
+    truth = replace(truth, tracks=replace(truth.tracks, valid=known), ego_pose=torch.ones(1, 3, 3))
+    imagined = rollouts(torch.zeros(1, 2, 3, 2))
+    pose = imagined.expected.pose.clone().requires_grad_()
+    losses = rollout_losses(replace(imagined, expected=replace(imagined.expected, pose=pose)), truth, torch.ones(1, 2))
+    losses.total.sum().backward()
+    assert losses.expected_m.item() == 0
+    assert not pose.grad.any()
 
 
 def test_those_who_share_the_mode_choose_it() -> None:

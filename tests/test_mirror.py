@@ -9,7 +9,9 @@ from torch.testing import assert_close
 from drive_wm.datasets.sumo_cut import mirrored as mirrored_log
 from drive_wm.ego_past import ego_past
 from drive_wm.log import Log
+from drive_wm.losses import trajectory_away_m
 from drive_wm.mirror import mirrored, mirrored_future, mirrored_past
+from drive_wm.rollouts import Trajectory
 from drive_wm.scene import COMMANDS, Scene
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import tensors
@@ -52,3 +54,14 @@ def test_the_ego_alone_is_mirrored_as_in_its_scene(crossroads_log: Log) -> None:
     scene, _ = scene_at(crossroads_log, 10, command="ground_truth_offset")
     for name, value in tensors(ego_past(mirrored(scene))).items():
         assert_close(tensors(mirrored_past(ego_past(scene)))[name], value, atol=0, rtol=0, msg=name)
+
+
+def test_a_mirrored_trajectory_misses_the_mirrored_future_by_as_much(crossroads_log: Log) -> None:
+    _, future = scene_at(crossroads_log, STEP)
+    pose = future.ego_pose + torch.randn(future.ego_pose.shape, generator=torch.Generator().manual_seed(0))
+    there, here = pose * torch.tensor([1.0, -1.0, -1.0]), pose
+    found, expected = (
+        trajectory_away_m(Trajectory(path, torch.zeros(1, 12)), then.ego_pose)
+        for path, then in ((there, mirrored_future(future)), (here, future))
+    )
+    assert_close(found, expected)

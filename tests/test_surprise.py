@@ -6,7 +6,7 @@ from math import log, sqrt
 import pytest
 import torch
 
-from drive_wm.rollouts import Rollouts
+from drive_wm.rollouts import Rollouts, Trajectory
 from drive_wm.scene import Future, Tracks
 from drive_wm.surprise import p_value, surprise
 
@@ -18,8 +18,9 @@ def rollouts() -> Rollouts:
     yaw_rad, logits = torch.zeros(1, 1, 2, 3, 2), torch.tensor([[0.3, -0.2]])
     valid = torch.tensor([[True, True, False]])
     return Rollouts(
-        position_m, yaw_rad, position_m * 0, torch.full_like(position_m, sqrt(2)), logits, torch.ones(1, 3, 2), valid
-    )
+        position_m, yaw_rad, position_m * 0, torch.full_like(position_m, sqrt(2)), logits, torch.ones(1, 3, 2), valid,
+        Trajectory(torch.zeros(1, 2, 3), torch.zeros(1, 2)),
+    )  # fmt: skip
 
 
 def future(x_m: float) -> Future:

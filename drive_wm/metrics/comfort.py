@@ -33,8 +33,8 @@ class Motion(TensorStruct):
 
 
 def motion(speed_mps: Tensor, curvature_per_m: Tensor, start_mps: Tensor) -> Motion:
-    """Motion of speeds and curvatures (B, K, T) from a start speed (B,)."""
-    before_mps = torch.cat([start_mps[:, None, None].expand_as(speed_mps[..., :1]), speed_mps[..., :-1]], dim=-1)
+    """Motion of speeds and curvatures (B, K, T) from start speeds (B, K), or (B, 1)."""
+    before_mps = torch.cat([start_mps[..., None].expand_as(speed_mps[..., :1]), speed_mps[..., :-1]], dim=-1)
     accel = (speed_mps - before_mps) / DT_S
     yaw_rate = speed_mps * curvature_per_m
     lateral = speed_mps * yaw_rate

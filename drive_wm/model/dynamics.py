@@ -18,6 +18,7 @@ from drive_wm.kinematics import (
 from drive_wm.log import PEDESTRIAN, STATIC
 from drive_wm.model.bev_encoder import LOOKS, looks_m, sample_columns
 from drive_wm.model.relation import ABSENT, Refine, Relation
+from drive_wm.rollouts import Trajectory
 from drive_wm.structs import TensorStruct
 
 MIN_SPREAD_M = 0.1
@@ -47,6 +48,7 @@ class Context(TensorStruct):
     valid: Tensor  # (B, A)
     neighbours: Neighbours  # (B, A, N)
     mode_logits: Tensor  # (B, M)
+    expected: Trajectory  # of agent 0, left to itself
 
 
 @dataclass(frozen=True)

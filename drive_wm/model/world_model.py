@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from drive_wm.graph import nearest_others, reached, scene_graph
 from drive_wm.model.bev_encoder import BevConfig, BevEncoder
 from drive_wm.model.dynamics import MIN_SPREAD_M, Context, Dynamics, DynamicsConfig, Latent, ahead, box_pose
+from drive_wm.model.expectation import Expectation
 from drive_wm.model.relation import Refine
 from drive_wm.model.scene_encoder import EncoderConfig, SceneEncoder
 from drive_wm.rollouts import Plans, Rollouts
@@ -54,6 +55,7 @@ class WorldModel(nn.Module):
         self.rank = nn.Sequential(
             nn.Linear(2 * config.encoder.width, width), Refine(width), nn.LayerNorm(width), nn.Linear(width, len(self.modes))
         )
+        self.expect = Expectation(config.encoder.width, sizes.history, sizes.future)
 
     def encode(self, scene: Scene) -> Latent:
         """The scene now, K = 1, before any plan."""
@@ -72,6 +74,7 @@ class WorldModel(nn.Module):
             valid=graph.agent_valid,
             neighbours=nearest_others(graph.agent_pose[..., :2], graph.agent_valid, self.config.dynamics.neighbours),
             mode_logits=self._mode_logits(agents, graph.agent_valid),
+            expected=self.expect(agents[:, 0], scene),
         )
         hidden = self.start_norm(self.start(agents)[:, None] + self.modes[:, None])[:, None]
         zeros = torch.zeros_like(hidden[..., :1])
@@ -137,6 +140,7 @@ class WorldModel(nn.Module):
             mode_logits=latents[0].context.mode_logits,
             size_m=latents[0].context.size_m,
             valid=latents[0].context.valid,
+            expected=latents[0].context.expected,
         )
 
     def _mode_logits(self, agents: Tensor, valid: Tensor) -> Tensor:
@@ -182,4 +186,10 @@ def _joined(near: Rollouts, everyone: Rollouts) -> Rollouts:
         far: Tensor = getattr(everyone, name)[:, :, :, few:]
         return torch.cat([getattr(near, name), far.expand(-1, plans, *(-1,) * (far.ndim - 2))], dim=3)
 
-    return replace(everyone, **{name: join(name) for name in ("position_m", "yaw_rad", "velocity_mps", "spread_m")})
+    return replace(
+        everyone,
+        position_m=join("position_m"),
+        yaw_rad=join("yaw_rad"),
+        velocity_mps=join("velocity_mps"),
+        spread_m=join("spread_m"),
+    )

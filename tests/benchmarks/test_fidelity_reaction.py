@@ -9,7 +9,7 @@ from drive_wm.benchmarks.fidelity_reaction import BRAKE_MPS2, absence_sums, brak
 from drive_wm.config import TINY
 from drive_wm.log import CYCLIST, VEHICLE
 from drive_wm.model.world_model import WorldModel
-from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Future, Scene
 from drive_wm.scene_at import scene_at
 
@@ -50,7 +50,10 @@ def imitating(scene: Scene, plans: Plans | None) -> Rollouts:
     b, k, t = plans.speed_mps.shape
     a = scene.tracks.kind.shape[1]
     speed = plans.speed_mps[:, :, None, None, :, None].expand(b, k, 2, a, t, 2) * torch.tensor([1.0, 0.0])
-    return Rollouts(speed, speed[..., 0], speed, speed, torch.zeros(b, 2), scene.tracks.size_m, scene.tracks.valid[..., -1])
+    expected = Trajectory(plans.pose[:, 0], plans.speed_mps[:, 0])
+    return Rollouts(
+        speed, speed[..., 0], speed, speed, torch.zeros(b, 2), scene.tracks.size_m, scene.tracks.valid[..., -1], expected,
+    )  # fmt: skip
 
 
 def test_who_imitates_the_ego_slows(seen):
@@ -93,6 +96,7 @@ def test_absence_by_distance(seen):
             torch.zeros(1, 2),
             scene.tracks.size_m,
             scene.tracks.valid[..., -1],
+            Trajectory(torch.zeros(1, 12, 3), torch.zeros(1, 12)),
         )
 
     found = absence_sums(shy, scene)

@@ -7,7 +7,7 @@ from drive_wm.benchmarks.scene_report import compared, drive_picture, scene_repo
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.planners.score import Weights, total
 from drive_wm.planners.world_model import Decision, decide
-from drive_wm.rollouts import Plans, Rollouts
+from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Scene
 
 M = 2
@@ -23,6 +23,7 @@ def imagine(scene: Scene, plans: Plans) -> Rollouts:
         position_m.expand(*shape, 2), t.yaw_rad[:, None, None, :, -1:].expand(shape),
         t.velocity_mps[:, None, None, :, -1:].expand(*shape, 2), torch.full((*shape, 2), 0.5),
         torch.tensor([[3.0, 1.0]]).log(), t.size_m, t.valid[..., -1],
+        Trajectory(torch.zeros(1, steps, 3), torch.zeros(1, steps)),
     )  # fmt: skip
 
 

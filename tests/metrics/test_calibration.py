@@ -9,7 +9,7 @@ from torch.testing import assert_close
 
 from drive_wm.geometry import wrap_angle
 from drive_wm.metrics.calibration import calibration_error, draw_positions, laplace_level, level, mixture_nll, pit
-from drive_wm.rollouts import Rollouts
+from drive_wm.rollouts import Rollouts, Trajectory
 
 SEED = 3
 
@@ -24,7 +24,7 @@ def rollouts(turn_rad: float = 0.0) -> Rollouts:
     logits = torch.randn(2, 3, generator=random)
     return Rollouts(
         position_m, wrap_angle(yaw_rad + turn_rad), torch.zeros_like(position_m), spread_m, logits, torch.ones(2, 4, 2),
-        torch.ones(2, 4).bool(),
+        torch.ones(2, 4).bool(), Trajectory(torch.zeros(2, 2, 3), torch.zeros(2, 2)),
     )  # fmt: skip
 
 

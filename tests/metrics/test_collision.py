@@ -6,7 +6,7 @@ from torch import tensor
 from torch.testing import assert_close
 
 from drive_wm.metrics.collision import blame, collision, ego_boxes, nearest_others, time_to_collision
-from drive_wm.rollouts import Rollouts
+from drive_wm.rollouts import Rollouts, Trajectory
 
 CAR_M = (4.0, 2.0)
 STEPS = 4
@@ -29,6 +29,7 @@ def rollouts(cars, modes=1, logits=(0.0,), spread_m=0.0):
         mode_logits=tensor([logits]),
         size_m=tensor(CAR_M).expand(1, a, 2),
         valid=torch.ones(1, a, dtype=torch.bool),
+        expected=Trajectory(torch.zeros(1, STEPS, 3), torch.zeros(1, STEPS)),
     )
 
 

@@ -22,13 +22,13 @@ COMFORTABLE = {  # name: (start speed, speeds, curvatures, expected)
 
 @pytest.mark.parametrize(("start", "speeds", "curvatures", "expected"), COMFORTABLE.values(), ids=COMFORTABLE)
 def test_is_comfortable(start, speeds, curvatures, expected):
-    m = motion(tensor([[speeds]]), tensor([[curvatures]]), tensor([start]))
+    m = motion(tensor([[speeds]]), tensor([[curvatures]]), tensor([[start]]))
     assert is_comfortable(m).item() is expected
     assert (discomfort(m).item() == 0.0) is expected
 
 
 def test_motion_of_a_braking_turn():
-    m = motion(tensor([[[8.0, 6.0]]]), tensor([[[0.05, 0.1]]]), tensor([9.0]))
+    m = motion(tensor([[[8.0, 6.0]]]), tensor([[[0.05, 0.1]]]), tensor([[9.0]]))
     assert_close(m.accel_mps2, tensor([[[-2.0, -4.0]]]))
     assert_close(m.lateral_accel_mps2, tensor([[[3.2, 3.6]]]))
     assert_close(m.yaw_rate_radps, tensor([[[0.4, 0.6]]]))
@@ -38,5 +38,5 @@ def test_motion_of_a_braking_turn():
 
 
 def test_a_steady_plan_takes_no_effort():
-    m = motion(torch.full((1, 1, 12), 7.0), torch.zeros(1, 1, 12), tensor([7.0]))
+    m = motion(torch.full((1, 1, 12), 7.0), torch.zeros(1, 1, 12), tensor([[7.0]]))
     assert_close(effort(m), tensor([[0.0]]), atol=1e-6, rtol=0)

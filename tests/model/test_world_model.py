@@ -21,6 +21,7 @@ from drive_wm.structs import cat, from_tensors, tensors
 STEP = 6
 MoveLog = Callable[[Log, np.ndarray], Log]
 POSITIONS = ("position_m", "yaw_rad", "velocity_mps", "spread_m", "mode_logits")
+EXPECTED = ("expected.pose", "expected.speed_mps")
 
 
 @pytest.fixture(scope="module")
@@ -146,9 +147,10 @@ def test_outputs_and_gradients_stay_finite(crossroads_log: Log, what: str, messa
     scene = emptied(scene_at(log, STEP)[0], what)
     model = WorldModel(replace(TINY.model, message_passing=message_passing))
     imagined = model.imagine(scene)
-    sum(getattr(imagined, name).square().sum() for name in POSITIONS).backward()
-    for name in POSITIONS:
-        assert getattr(imagined, name).isfinite().all(), name
+    found = tensors(imagined)
+    sum(found[name].square().sum() for name in (*POSITIONS, *EXPECTED)).backward()
+    for name in (*POSITIONS, *EXPECTED):
+        assert found[name].isfinite().all(), name
     for name, parameter in model.named_parameters():
         assert parameter.grad is None or parameter.grad.isfinite().all(), name
 
