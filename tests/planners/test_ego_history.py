@@ -6,10 +6,9 @@ import pytest
 import torch
 from torch.testing import assert_close
 
-from drive_wm.ego_past import ego_past
 from drive_wm.errors import InputError
 from drive_wm.planners import constant_velocity
-from drive_wm.planners.ego_history import EgoHistory, EgoHistoryConfig, features
+from drive_wm.planners.ego_history import EgoHistory, EgoHistoryConfig
 from drive_wm.scene import COMMAND_ORIGINS, SceneConfig
 from drive_wm.told import without_ego_status
 
@@ -28,25 +27,6 @@ def test_without_corrections_it_keeps_its_velocity(road):
     found, expected = still.plan(road(speed_mps=8.0)), constant_velocity.plan(road(speed_mps=8.0))
     assert_close(found.pose, expected.pose)
     assert_close(found.speed_mps, expected.speed_mps)
-
-
-def test_features_by_hand(road):
-    """From 6 to 8 m/s within half a second, in which the rear axle came 4 m; no command was given."""
-    past = ego_past(road(speed_mps=8.0))
-    velocity_mps = past.tracks.velocity_mps.clone()
-    velocity_mps[0, 0, :-1, 0] = 6.0
-    read = features(replace(past, tracks=replace(past.tracks, velocity_mps=velocity_mps)))[0]
-    before, now = [-0.4, 0, 1, 0, 0, 0.6, 0, 0, 0, 1], [0, 0, 1, 0, 0, 0.8, 0, 2, 0, 1]
-    assert_close(read[30:], torch.tensor([*before, *now, 0, 0, 0], dtype=torch.float32))
-
-
-def test_a_velocity_is_no_change_from_an_unknown_one(road):
-    """The first keyframe of a drive has none, as if the ego stood: the second must not read a start from it."""
-    past = ego_past(road(speed_mps=8.0))
-    velocity_mps = past.tracks.velocity_mps.clone()
-    velocity_mps[0, 0, :-1] = 0.0
-    read = features(replace(past, tracks=replace(past.tracks, velocity_mps=velocity_mps)))[0]
-    assert_close(read[47:49], torch.zeros(2))
 
 
 def test_others_and_the_map_do_not_matter(road):

@@ -12,6 +12,7 @@ from drive_wm.planners.lattice import candidates
 from drive_wm.planners.score import Scores, Weights, score, total
 from drive_wm.rollouts import Trajectory
 from drive_wm.structs import cat
+from drive_wm.told import without_ego_status
 
 HOLD, BRAKE = 61, 63  # places in the lattice
 
@@ -124,3 +125,12 @@ def test_scenes_of_a_batch_do_not_mix(road):
 def test_terms_have_weights():
     terms = {f.name for f in fields(Scores) if not f.name.startswith("has_")}
     assert terms == {f.name for f in fields(Weights)} - {"enough_m"}
+
+
+def test_from_an_unknown_speed_any_speed_may_be_held(road):
+    """At a drive's first keyframe the speed reads 0: a plan at a steady 8 m/s is as calm as standing still."""
+    scene = without_ego_status(road(speed_mps=8.0), tensor([True]))
+    steady = candidates(road(speed_mps=8.0)).map(lambda x: x[:, [HOLD]])
+    scores = score(scene, steady, constant_velocity_rollouts(scene, steady))
+    assert_close(scores.effort, torch.zeros(1, 1), atol=1e-6, rtol=0)
+    assert_close(scores.discomfort, torch.zeros(1, 1))
