@@ -24,20 +24,9 @@ from drive_wm.datasets.cache import open_cache
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import Scene
 from drive_wm.structs import cat
+from drive_wm.told import without_lanes, without_raster
 
 BATCH = 32
-
-
-def without_raster(scene: Scene) -> Scene:
-    """No map at all, where lanes are absent too."""
-    return replace(scene, has_raster=torch.zeros_like(scene.has_raster), raster=torch.zeros_like(scene.raster))
-
-
-def without_lanes(scene: Scene) -> Scene:
-    """No centrelines and no map elements."""
-    lanes = replace(scene.lanes, valid=torch.zeros_like(scene.lanes.valid))
-    elements = replace(scene.elements, valid=torch.zeros_like(scene.elements.valid))
-    return replace(scene, lanes=lanes, elements=elements, has_lanes=torch.zeros_like(scene.has_lanes))
 
 
 def without_others(scene: Scene) -> Scene:
@@ -66,8 +55,8 @@ def _seen(scene: Scene, kept: Tensor) -> Scene:
 
 INPUTS: dict[str, Callable[[Scene], Scene]] = {
     "nothing": lambda scene: scene,
-    "raster": without_raster,
-    "lanes": without_lanes,
+    "raster": lambda scene: without_raster(scene, torch.ones_like(scene.has_raster)),
+    "lanes": lambda scene: without_lanes(scene, torch.ones_like(scene.has_lanes)),
     "others": without_others,
     "past beyond 0.5 s": with_past(1),
     "all past but velocity": with_past(0),

@@ -7,6 +7,7 @@ import torch
 from drive_wm.datasets.sumo_samples import sample_logs
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import SceneBuilder
+from drive_wm.told import without_lanes, without_raster
 
 PER_LOG = 4
 
@@ -23,16 +24,14 @@ def golden_scenes(config: SceneConfig, per_log: int = PER_LOG) -> list[Scene]:
 
 
 def _with_gaps(scene: Scene, number: int) -> Scene:
-    """The same scene without what some sources lack, as `scene_at` would show it."""
-    no = torch.zeros_like(scene.has_lanes)
+    """The same scene without what some sources lack."""
+    no, hidden = torch.zeros_like(scene.has_route), torch.ones_like(scene.has_route)
     if number % 3 == 1:
         scene = replace(
             scene, has_route=no, route_m=torch.zeros_like(scene.route_m), command_origin=torch.zeros_like(scene.command_origin)
         )
     if number % 6 == 2:
-        lanes = scene.lanes.map(torch.zeros_like)
-        none = {name: torch.full_like(getattr(lanes, name), -1) for name in ("successor", "left", "right")}
-        scene = replace(scene, has_lanes=no, lanes=replace(lanes, **none))
+        scene = without_lanes(scene, hidden)
     if number % 6 == 5:
-        scene = replace(scene, has_raster=no, raster=torch.zeros_like(scene.raster), edge_m=torch.zeros_like(scene.edge_m))
+        scene = without_raster(scene, hidden)
     return scene

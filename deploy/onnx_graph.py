@@ -19,8 +19,8 @@ MAX_BYTES = 2 << 30  # protobuf's own limit; beyond it weights need a second fil
 
 # Operators that TensorRT's parser takes with static shapes. NonZero, Loop, If, Scan, Scatter* and Attention stay out.
 _ALLOWED = """
-    Abs Add And ArgMax ArgMin Atan Cast Ceil Clip Concat Constant ConstantOfShape Conv Cos CumSum Div Einsum Equal Erf Exp
-    Expand Flatten Floor Gather GatherElements Gemm Greater GreaterOrEqual GridSample Identity IsInf IsNaN
+    Abs Add And ArgMax ArgMin Atan Cast Ceil Clip Concat Constant ConstantOfShape Conv ConvTranspose Cos CumSum Div Einsum Equal
+    Erf Exp Expand Flatten Floor Gather GatherElements Gemm Greater GreaterOrEqual GridSample Identity IsInf IsNaN
     LayerNormalization Less LessOrEqual Log MatMul Max Min Mod Mul Neg Not Or Pad Pow Range Reciprocal ReduceMax
     ReduceMean ReduceMin ReduceSum Relu Reshape Round Shape Sigmoid Sign Sin Slice Softmax Softplus Split Sqrt Squeeze
     Sub Sum Tanh Tile TopK Transpose Trilu Unsqueeze Where Xor

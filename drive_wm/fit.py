@@ -62,9 +62,10 @@ def fit(
 
 def one_cycle(learner: lightning.LightningModule, settings: TrainConfig | EgoTrainConfig) -> OptimizerLRSchedulerConfig:
     """AdamW whose learning rate rises and falls once over the whole run."""
-    optimizer = torch.optim.AdamW(learner.parameters(), lr=settings.learning_rate, weight_decay=settings.weight_decay)
+    weights, rate = learner.parameters(), settings.learning_rate
+    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay, fused=True)
     steps = max(int(learner.trainer.estimated_stepping_batches), 2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, settings.learning_rate, total_steps=steps)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

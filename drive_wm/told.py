@@ -1,4 +1,4 @@
-"""What a planner is told of the ego: a command may be given, and the command or the ego's own motion kept from it."""
+"""What of a scene is told: a command may be given, and the command, the ego's own motion or the map kept back."""
 
 from dataclasses import replace
 from typing import TypeVar
@@ -53,4 +53,28 @@ def without_ego_status(known: Known, hidden: Tensor) -> Known:
             velocity_mps=torch.where(gone[..., None, None], 0.0, tracks.velocity_mps),
             valid=tracks.valid & ~past,
         ),
+    )
+
+
+def without_lanes(scene: Scene, hidden: Tensor) -> Scene:
+    """Without centrelines and map elements where hidden (B,), as from a source that has pictures of its map alone."""
+    kept = ~hidden
+    return replace(
+        scene,
+        lanes=replace(scene.lanes, valid=scene.lanes.valid & kept[:, None]),
+        elements=replace(scene.elements, valid=scene.elements.valid & kept[:, None]),
+        has_lanes=scene.has_lanes & kept,
+    )
+
+
+def without_raster(scene: Scene, hidden: Tensor) -> Scene:
+    """Without the raster and the distance to its border where hidden (B,): zeros stand for them."""
+    kept = ~hidden
+    if kept.all():
+        return scene
+    return replace(
+        scene,
+        has_raster=scene.has_raster & kept,
+        raster=scene.raster * kept[:, None, None, None],
+        edge_m=scene.edge_m * kept[:, None, None],
     )

@@ -27,6 +27,7 @@ from drive_wm.rollouts import Plans
 from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
 from drive_wm.scene import COMMAND_ORIGINS, Future, Scene, SceneConfig, ego_speed_mps
 from drive_wm.scene_at import COMMAND_OFFSET_M, COMMAND_STEPS
+from drive_wm.told import without_lanes, without_raster
 from drive_wm.train_ego_history import train_ego_history
 
 
@@ -42,17 +43,8 @@ def logged_plan(scene: Scene, future: Future) -> Plans:
 
 def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
     """Drop the lanes of some scenes and the raster of others, as some sources do."""
-    keep_lanes = torch.rand(len(scene.has_lanes), generator=random) >= share
-    keep_raster = torch.rand(len(scene.has_raster), generator=random) >= share
-    lanes = replace(scene.lanes, valid=scene.lanes.valid & keep_lanes[:, None])
-    elements = replace(scene.elements, valid=scene.elements.valid & keep_lanes[:, None])
-    return replace(
-        scene,
-        lanes=lanes,
-        elements=elements,
-        has_lanes=scene.has_lanes & keep_lanes,
-        has_raster=scene.has_raster & keep_raster,
-    )
+    lanes, raster = (torch.rand(len(has), generator=random) < share for has in (scene.has_lanes, scene.has_raster))
+    return without_raster(without_lanes(scene, lanes), raster)
 
 
 def with_commands(scene: Scene, future: Future, share: float, random: torch.Generator) -> Scene:
@@ -78,6 +70,7 @@ class Training(lightning.LightningModule):
         self.model = model
         # The gradients of its convolutions then take a third of the time.
         self.model.bev.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.model.bev.bf16 = config.train.bf16_maps
 
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch

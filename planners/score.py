@@ -17,6 +17,7 @@ from drive_wm.structs import TensorStruct
 
 NEAREST = 8  # agents whose boxes are compared with each plan
 MARGIN_M = 0.4
+LATER_MARGIN_M = 0.1  # of a time to collision; without any, what one runtime rounds up and another down would be two costs
 MARGIN_PER_SPREAD = 0.3
 FADE = 0.5  # what is imagined 6 s ahead counts half
 EDGE_TOLERANCE_M = 0.3
@@ -88,7 +89,7 @@ def score(
     onward = _leading(scene, found)
     return Scores(
         collision=collision(ego, others, blamed, rollouts.mode_logits, MARGIN_M, MARGIN_PER_SPREAD, FADE),
-        time_to_collision=time_to_collision(ego, plans.speed_mps, others, blamed, rollouts.mode_logits),
+        time_to_collision=time_to_collision(ego, plans.speed_mps, others, blamed, rollouts.mode_logits, LATER_MARGIN_M),
         offroad_m=_where(scene.has_raster, offroad_m(scene.edge_m, ego, EDGE_TOLERANCE_M)),
         wrong_way_m=_where(has_direction, wrong_way_m(against, plans.speed_mps)),
         lane_offset_m=lane_offset,

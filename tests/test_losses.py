@@ -6,7 +6,7 @@ from math import log, sqrt
 import pytest
 import torch
 
-from drive_wm.losses import laplace_nll, rollout_losses
+from drive_wm.losses import EXPECTED_WEIGHT, laplace_nll, rollout_losses
 from drive_wm.rollouts import Rollouts, Trajectory
 from drive_wm.scene import Future, Tracks
 
@@ -80,7 +80,7 @@ def test_the_expected_path_by_hand() -> None:
     losses = rollout_losses(rollouts(torch.zeros(1, 1, 3, 2)), truth, torch.zeros(1, 1))
     assert losses.expected_m.item() == pytest.approx((3 + (4 + sqrt(40)) / 2) / 2, abs=1e-4)
     alike = replace(losses, expected_m=torch.zeros(1))
-    assert (losses.total - alike.total).item() == pytest.approx(losses.expected_m.item())
+    assert (losses.total - alike.total).item() == pytest.approx(EXPECTED_WEIGHT * losses.expected_m.item())
 
 
 def test_only_a_future_that_is_known_teaches_what_to_expect() -> None:

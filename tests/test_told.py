@@ -9,7 +9,7 @@ from drive_wm.log import Log
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Scene
 from drive_wm.scene_at import scene_at, scenes_of
 from drive_wm.structs import tensors
-from drive_wm.told import with_command, without_command, without_ego_status
+from drive_wm.told import with_command, without_command, without_ego_status, without_lanes, without_raster
 
 STATUS = ("tracks.position_m", "tracks.yaw_rad", "tracks.velocity_mps", "tracks.valid")
 
@@ -37,6 +37,24 @@ def test_only_the_hidden_ego_changes(crossroads_batch: Scene) -> None:
     for name, value in before.items():
         if name in STATUS:
             assert_close(after[name][:, 1:], value[:, 1:], msg=name)
+            assert_close(after[name][[0, 2]], value[[0, 2]], msg=name)
+        else:
+            assert_close(after[name], value, msg=name)
+
+
+@pytest.mark.parametrize(
+    ("without", "emptied"),
+    [
+        (without_lanes, {"has_lanes", "lanes.valid", "elements.valid"}),
+        (without_raster, {"has_raster", "raster", "edge_m"}),
+    ],
+)
+def test_only_the_hidden_map_changes(crossroads_batch: Scene, without, emptied: set[str]) -> None:
+    before = tensors(crossroads_batch)
+    after = tensors(without(crossroads_batch, torch.tensor([False, True, False])))
+    for name, value in before.items():
+        if name in emptied:
+            assert not after[name][1].any(), name
             assert_close(after[name][[0, 2]], value[[0, 2]], msg=name)
         else:
             assert_close(after[name], value, msg=name)

@@ -109,10 +109,11 @@ def collision(
 
 
 def time_to_collision(
-    ego: Boxes, speed_mps: Tensor, others: Others, blamed: Tensor, mode_logits: Tensor, steps: int = 2
+    ego: Boxes, speed_mps: Tensor, others: Others, blamed: Tensor, mode_logits: Tensor, margin_m: float = 0.0, steps: int = 2
 ) -> Tensor:
     """Probability (B, K) that somewhere along the plan, holding speed and heading would hit an agent within
-    steps x 0.5 s (nuPlan's bound is 0.95 s); the agents move as imagined. Only contacts blamed in full count."""
+    steps x 0.5 s (nuPlan's bound is 0.95 s); the agents move as imagined. Only contacts blamed in full count; margin_m widens
+    the boxes softly."""
     ahead = torch.stack([ego.yaw_rad.cos(), ego.yaw_rad.sin()], dim=-1)
     worst = []
     for step in range(1, steps + 1):
@@ -126,7 +127,7 @@ def time_to_collision(
             others.valid,
         )
         in_full = (blamed[..., :-step] == 1.0).to(speed_mps.dtype)
-        worst.append((contact(moved, later, 0.0) * in_full).amax(dim=(3, 4)))
+        worst.append((contact(moved, later, margin_m) * in_full).amax(dim=(3, 4)))
     return _expected(torch.stack(worst).amax(0), mode_logits)
 
 

@@ -1,6 +1,7 @@
 """BEV encoder: map raster and past occupancy -> a feature map that is sampled wherever an agent or lane stands."""
 
 import math
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -18,10 +19,12 @@ OCCUPANCY_CHANNELS = 4  # now: occupied, velocity x, velocity y; one second ago:
 class BevConfig:
     width: int = 32
     blocks: int = 3  # residual convolutions, each seeing twice as far as the one before
+    coarse_width: int = 64  # of the same map in cells of 4 m
+    coarse_blocks: int = 3
 
 
 class BevEncoder(nn.Module):
-    """Features (B, D, 50, 50) in cells of 2 m, rows along y, columns along x."""
+    """Features (B, D, 50, 50) in cells of 2 m, rows along y, columns along x; cells of 4 m add what lies around."""
 
     def __init__(self, config: BevConfig) -> None:
         super().__init__()
@@ -31,15 +34,35 @@ class BevEncoder(nn.Module):
         self.blocks = nn.ModuleList(
             nn.Conv2d(config.width, config.width, 3, padding=2**i, dilation=2**i) for i in range(config.blocks)
         )
+        self.coarsen = nn.Conv2d(config.width, config.coarse_width, 4, stride=2, padding=1)
+        self.coarse_blocks = nn.ModuleList(
+            nn.Conv2d(config.coarse_width, config.coarse_width, 3, padding=2**i, dilation=2**i)
+            for i in range(config.coarse_blocks)
+        )
+        self.refine = nn.ConvTranspose2d(config.coarse_width, config.width, 4, stride=2, padding=1)
+        nn.init.zeros_(self.refine.weight)
+        self.bf16 = False  # training may ask for convolutions in bfloat16
 
     def forward(self, scene: Scene) -> Tensor:
+        context = torch.autocast(scene.raster.device.type, torch.bfloat16) if self.bf16 else nullcontext()
+        with context:
+            features = self._features(scene)
+        # Sampled in every step, which takes three times as long from other numbers than these.
+        return features.to(scene.raster.dtype, memory_format=torch.contiguous_format)
+
+    def _features(self, scene: Scene) -> Tensor:
         has_raster = scene.has_raster.to(scene.raster.dtype)[:, None, None, None]
         flag = has_raster.expand(-1, 1, RASTER_SIZE, RASTER_SIZE)
         features = torch.relu(self.shrink_map(torch.cat([scene.raster * has_raster, flag], dim=1)))
-        features = torch.relu(self.shrink(torch.cat([features, occupancy(scene.tracks)], dim=1)))
+        traffic = occupancy(scene.tracks).to(features.dtype)
+        features = torch.relu(self.shrink(torch.cat([features, traffic], dim=1)))
         for block in self.blocks:
             features = features + torch.relu(block(features))
-        return features
+        coarse = torch.relu(self.coarsen(features))
+        for block in self.coarse_blocks:
+            coarse = coarse + torch.relu(block(coarse))
+        refined: Tensor = features + self.refine(coarse)
+        return refined
 
 
 def occupancy(tracks: Tracks) -> Tensor:
@@ -59,10 +82,11 @@ def _covered(tracks: Tracks, step: int) -> Tensor:
     cos, sin = yaw_rad.cos(), yaw_rad.sin()
     dx = x - tracks.position_m[:, :, step, 0, None, None]
     dy = y[:, None] - tracks.position_m[:, :, step, 1, None, None]
-    inside_x = tracks.size_m[..., 0, None, None] / 2 - (cos * dx + sin * dy).abs()
-    inside_y = tracks.size_m[..., 1, None, None] / 2 - (cos * dy - sin * dx).abs()
-    soft = (torch.minimum(inside_x, inside_y) / OCCUPANCY_CELL_M + 0.5).clamp(0, 1)
-    return soft * tracks.valid[:, :, step, None, None]
+    # In place: these are by far the largest numbers of a scene.
+    inside_x = (cos * dx + sin * dy).abs_().neg_().add_(tracks.size_m[..., 0, None, None] / 2 + OCCUPANCY_CELL_M / 2)
+    inside_y = (cos * dy - sin * dx).abs_().neg_().add_(tracks.size_m[..., 1, None, None] / 2 + OCCUPANCY_CELL_M / 2)
+    soft = torch.minimum(inside_x, inside_y).div_(OCCUPANCY_CELL_M).clamp_(0, 1)
+    return soft.mul_(tracks.valid[:, :, step, None, None])
 
 
 def sample(features: Tensor, points_m: Tensor) -> Tensor:

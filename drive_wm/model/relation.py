@@ -56,9 +56,10 @@ class Relation(MessagePassing):  # type: ignore[misc]
 class Refine(nn.Module):
     """Residual feed-forward layer that follows the relations."""
 
-    def __init__(self, width: int) -> None:
+    def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
-        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, width), nn.ReLU(), nn.Linear(width, width))
+        hidden = hidden or width
+        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
 
     def forward(self, x: Tensor) -> Tensor:
         return x + self.layers(x)

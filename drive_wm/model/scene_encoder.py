@@ -31,7 +31,7 @@ class SceneEncoder(nn.Module):
     def __init__(self, config: EncoderConfig, bev_width: int, history: int, lane_points: int, element_points: int) -> None:
         super().__init__()
         width = config.width
-        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + len(COMMANDS) + FAN_POINTS * bev_width, width)
+        self.agents = _embed(history * 7 + 2 + len(KINDS) + 1 + len(COMMANDS) + FAN_POINTS * bev_width, width, 4 * width)
         self.lanes = _embed(lane_points * 4 + 1 + bev_width, width)
         self.elements = _embed(element_points * 2 + len(ELEMENTS), width)
         # What lanes hear in the last round nobody asks for.
@@ -137,5 +137,6 @@ def element_features(scene: Scene, graph: SceneGraph) -> Tensor:
     return torch.cat([points_m.flatten(2), kinds.to(points_m.dtype)], dim=-1)
 
 
-def _embed(features: int, width: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(features, width), nn.ReLU(), nn.Linear(width, width), nn.LayerNorm(width))
+def _embed(features: int, width: int, hidden: int | None = None) -> nn.Sequential:
+    hidden = hidden or width
+    return nn.Sequential(nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, width), nn.LayerNorm(width))

@@ -51,6 +51,7 @@ class WorldModel(nn.Module):
         self.dynamics = Dynamics(config.dynamics, config.bev.width)
         self.modes = nn.Parameter(torch.randn(config.dynamics.modes, width))
         self.start = nn.Sequential(nn.Linear(config.encoder.width, width), Refine(width))
+        self.mix = Refine(width, 4 * width)
         self.start_norm = nn.LayerNorm(width)
         self.rank = nn.Sequential(
             nn.Linear(2 * config.encoder.width, width), Refine(width), nn.LayerNorm(width), nn.Linear(width, len(self.modes))
@@ -76,7 +77,7 @@ class WorldModel(nn.Module):
             mode_logits=self._mode_logits(agents, graph.agent_valid),
             expected=self.expect(agents[:, 0], scene),
         )
-        hidden = self.start_norm(self.start(agents)[:, None] + self.modes[:, None])[:, None]
+        hidden = self.start_norm(self.mix(self.start(agents)[:, None] + self.modes[:, None]))[:, None]
         zeros = torch.zeros_like(hidden[..., :1])
         return Latent(
             pose=context.start_pose[:, None, None] + zeros,

@@ -25,8 +25,8 @@ def changed(scene: Scene, other: Scene) -> set[str]:
 
 def test_inputs_are_taken_away_one_by_one(crossroads_batch: Scene) -> None:
     assert changed(crossroads_batch, ablation.INPUTS["nothing"](crossroads_batch)) == set()
-    assert changed(crossroads_batch, ablation.without_raster(crossroads_batch)) == {"has_raster", "raster"}
-    assert changed(crossroads_batch, ablation.without_lanes(crossroads_batch)) == {
+    assert changed(crossroads_batch, ablation.INPUTS["raster"](crossroads_batch)) == {"has_raster", "raster", "edge_m"}
+    assert changed(crossroads_batch, ablation.INPUTS["lanes"](crossroads_batch)) == {
         "lanes.valid", "elements.valid", "has_lanes",
     }  # fmt: skip
     alone = ablation.without_others(crossroads_batch)

@@ -103,6 +103,15 @@ def test_time_to_collision(speed_mps, cars, expected):
     assert_close(time_to_collision(ego, speeds, others, blame(ego, speeds, others), imagined.mode_logits), tensor([[expected]]))
 
 
+def test_a_margin_makes_time_to_collision_soft():
+    """The parked car that is just not reached, 10 cm on: half as sure within a margin of 20 cm."""
+    ego, speeds = straight(5.0)
+    imagined = rollouts([(15.1, 0.0, 0.0)])
+    others = nearest_others(ego.centre_m, imagined, count=1)
+    blamed = blame(ego, speeds, others)
+    assert_close(time_to_collision(ego, speeds, others, blamed, imagined.mode_logits, 0.2), tensor([[0.5]]))
+
+
 def test_braking_late_is_a_near_miss():
     ego, _ = straight(0.0)
     ego = ego_boxes(torch.zeros(1, 1, STEPS, 3), tensor([1.0]), tensor([CAR_M]))
