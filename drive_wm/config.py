@@ -84,7 +84,15 @@ BASE = Config()
 # BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
-        epochs=6, batch=16, learning_rate=2e-3, agents=8, map_dropout=0.05, ema=0.999, bf16_maps=True, processes=2
+        epochs=5,
+        batch=8,
+        learning_rate=2e-3,
+        agents=8,
+        map_dropout=0.05,
+        ema=0.999,
+        bf16_maps=True,
+        hold_out=20,
+        processes=2,
     )
 )
 PRESETS: dict[str, Config | EgoConfig] = {"tiny": TINY, "base": BASE, "cpu-hour": CPU_HOUR, "ego_history": EgoConfig()}
