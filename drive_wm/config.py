@@ -84,8 +84,8 @@ BASE = Config()
 # BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
-        epochs=5,
-        batch=8,
+        epochs=4,
+        batch=10,
         learning_rate=2e-3,
         agents=8,
         map_dropout=0.05,
