@@ -76,6 +76,11 @@ def ablate(model: WorldModel, scenes: Sequence[Scene], truths_m: Tensor) -> Iter
             yield {"without": "ranks of modes", **_scores([_unranked(modes) for modes in both], truths_m)}
 
 
+def forecast_scores(model: WorldModel, scenes: Sequence[Scene], truths_m: Tensor) -> dict[str, Any]:
+    """The challenge's metrics of forecasts as they are evaluated."""
+    return _scores([both_sides(model, cat(scenes[i : i + BATCH])) for i in range(0, len(scenes), BATCH)], truths_m)
+
+
 def _unranked(modes: Modes) -> Modes:
     return (*modes[:3], torch.ones_like(modes[3]) / modes[3].shape[1])
 
