@@ -79,11 +79,12 @@ def write_submission(path: Path, submission: Submission) -> None:
     write_atomically(path, json.dumps(submission))
 
 
-def score_submission(asked: Challenge, submission: Submission, model: str) -> list[dict[str, Any]]:
-    """One row of the devkit's scores for all targets, then one of ours for each slice of them."""
+def score_submission(asked: Challenge, submission: Submission, model: str, weights: str | None = None) -> list[dict[str, Any]]:
+    """One row of the devkit's scores for all targets, then one of ours for each slice of them; all say of which weights, where
+    the model has any."""
     written = json.loads(json.dumps(submission))  # what is scored is what the file says
     rows = rows_of(written, asked.helper)
-    about = {"model": model, **asked.about}
+    about = {"model": model, **({"weights": weights} if weights else {}), **asked.about}
     drivable = {plain(keyframe): log.map.drivable for log in asked.logs for keyframe in log.keyframes}
     table = [about | official_summary(written, asked.helper, rows, drivable)]
     for name, which in _slices(asked).items():

@@ -42,4 +42,4 @@ def run_prediction(
     found = forecast_targets(asked, forecast, progress, here_or(engine))
     if submission:
         write_submission(submission, found)
-    return score_submission(asked, found, baseline or "world_model")
+    return score_submission(asked, found, baseline or "world_model", None if baseline else weights)

@@ -54,13 +54,14 @@ def dataroot(tmp_path):
 def test_world_model_on_official_targets(cache, weights, dataroot, tmp_path):
     rows = run_prediction([cache], weights, root=dataroot, submission=tmp_path / "submission.json")
     whole = rows[0]
-    assert {key: whole[key] for key in ("model", "targets", "split", "missing", "n")} == {
-        "model": "world_model", "targets": "challenge", "split": "mini_train", "missing": 1, "n": 2,
+    assert {key: whole[key] for key in ("model", "weights", "targets", "split", "missing", "n")} == {
+        "model": "world_model", "weights": weights, "targets": "challenge", "split": "mini_train", "missing": 1, "n": 2,
     }  # fmt: skip
     assert set(KEYS) <= set(whole)
     assert 0 <= whole["off_road_rate"] <= 1
     assert "no map of crossroads" in whole["off_road_note"]
     assert "slice" not in whole
+    assert {row["weights"] for row in rows} == {weights}
     written = [Prediction.deserialize(one) for one in json.loads((tmp_path / "submission.json").read_text())]
     assert [f"{one.instance}_{one.sample}" for one in written] == TARGETS
     assert {one.number_of_modes for one in written} == {MODES}
@@ -74,6 +75,7 @@ def test_slices_add_up(cache):
     assert counts["within 50 m of the ego"] + counts["beyond 50 m"] == 26
     assert rows[0]["targets"] == "vehicles"
     assert rows[0]["split"] is None
+    assert not any("weights" in row for row in rows)  # a baseline has none
 
 
 def test_targets_of_the_logs_themselves(crossroads_log, tmp_path):
