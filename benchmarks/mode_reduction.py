@@ -17,6 +17,8 @@ MOVED, MOVES = 5, 10  # how many trajectories move, and how often
 _CLOSE_M = 0.1  # a centre on top of a path is as near as this
 _BLOCK = 16  # targets at a time: what fits a processor's cache is quicker
 _TIE_M = 1e-3  # expected distances closer than this are equal, and the first counts: in every batch, on every machine
+# So are distances and shares that rounding alone tells apart: a mode's variants left and right of it are as far from it.
+_ROUNDING = 1e-6
 _TILT = 1e-6  # keeps equal shares in the order of choice
 
 
@@ -26,7 +28,8 @@ def reduce_modes(
     """Trajectories (S, count, T, 2), most useful first, and their falling probabilities (S, count), float64.
 
     Takes modes (S, M, T, 2), their headings (S, M, T), standard deviations along and across them (S, M, T, 2), and mode
-    probabilities (S, M). The order of the modes does not matter.
+    probabilities (S, M). The order of the modes does not matter. Of a mode's variants that are worth the same, the right one
+    goes before the left one, or, where the deviation across is negative, as in a mirror, the left before the right.
     """
     blocks = zip(*(x.double().split(_BLOCK) for x in (position_m, yaw_rad, spread_m, likely)), strict=True)
     chosen = [_reduce(path, yaw, spread, share, count, along, across) for path, yaw, spread, share in blocks]
@@ -79,7 +82,7 @@ def _moved(paths: Tensor, mass: Tensor, centres: Tensor) -> tuple[Tensor, Tensor
     away_m = _between_m(paths, centres)
     share = (_nearest(away_m) * mass[..., None]).sum(1)
     expected_m = (away_m * mass[..., None]).sum(1)
-    share = share.scatter(1, (expected_m / _TIE_M).round().argmin(1, keepdim=True), 2.0)
+    share = (share / _ROUNDING).round().scatter(1, (expected_m / _TIE_M).round().argmin(1, keepdim=True), torch.inf)
     order = share.argsort(dim=1, descending=True, stable=True)
     rows = torch.arange(len(order))[:, None]
     return centres[rows, order], away_m.gather(2, order[:, None].expand(-1, away_m.shape[1], -1))
@@ -87,7 +90,7 @@ def _moved(paths: Tensor, mass: Tensor, centres: Tensor) -> tuple[Tensor, Tensor
 
 def _nearest(away_m: Tensor) -> Tensor:
     """1 for the nearest of K for each path, else 0: (S, C, K)."""
-    return torch.nn.functional.one_hot(away_m.argmin(dim=2), away_m.shape[2]).to(away_m)
+    return torch.nn.functional.one_hot((away_m / _ROUNDING).round().argmin(dim=2), away_m.shape[2]).to(away_m)
 
 
 def _between_m(paths: Tensor, centres: Tensor) -> Tensor:

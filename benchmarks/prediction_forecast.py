@@ -99,11 +99,14 @@ def forecast_egos(model: WorldModel, scene: Scene, global_from_ego: Tensor) -> t
 
 
 def both_sides(model: WorldModel, scene: Scene) -> Modes:
-    """The modes imagined from the scene, followed by those from its mirror image."""
+    """The modes imagined from the scene, followed by those from its mirror image.
+
+    Spread across is negative in the latter: left and right change sides in a tie too.
+    """
     seen, turned = modes_of(model, scene), modes_of(model, mirrored(scene))
     flip = torch.tensor([1.0, -1.0])
     position_m, yaw_rad = torch.cat([seen[0], turned[0] * flip], 1), torch.cat([seen[1], -turned[1]], 1)
-    return position_m, yaw_rad, torch.cat([seen[2], turned[2]], 1), torch.cat([seen[3], turned[3]], 1) / 2
+    return position_m, yaw_rad, torch.cat([seen[2], turned[2] * flip], 1), torch.cat([seen[3], turned[3]], 1) / 2
 
 
 def modes_of(model: WorldModel, scene: Scene) -> Modes:

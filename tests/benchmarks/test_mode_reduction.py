@@ -90,6 +90,38 @@ def test_the_order_of_modes_changes_nothing():
         assert torch.equal(before, after)
 
 
+TIED = {  # name: modes; left and right of a mode that is far from all others are worth the same but for rounding
+    "far apart": (*drives(0.2, 1.5, 3.0, speed_mps=20.0, spread_m=3.0), shares(0.25, 0.4, 0.35)),
+    "one mode": (*drives(0.3, spread_m=3.0), shares(1.0)),
+    "alike": (*drives(-0.1, 0.1, 2.0, spread_m=2.0), shares(0.4, 0.4, 0.2)),
+    "random": random_modes(),
+}
+
+
+@pytest.mark.parametrize("modes", TIED.values(), ids=TIED)
+def test_a_mirror_mirrors_the_choice(modes):
+    """Left for right, the deviation across too; no tie is broken by a side of its own."""
+    position, yaw, spread, likely = modes
+    flip = torch.tensor([1.0, -1.0])
+    paths, share = reduce_modes(*modes, 10)
+    mirrored, mirrored_share = reduce_modes(position * flip, -yaw, spread * flip, likely, 10)
+    torch.testing.assert_close(mirrored * flip, paths, atol=1e-9, rtol=0)
+    torch.testing.assert_close(mirrored_share, share, atol=1e-9, rtol=0)
+
+
+@pytest.mark.parametrize("modes", TIED.values(), ids=TIED)
+@pytest.mark.parametrize("seed", range(8))
+def test_rounding_chooses_nothing(modes, seed):
+    """A change of a nanometre here and there is one of nanometres in the end."""
+    position, yaw, spread, likely = modes
+    random = torch.Generator().manual_seed(seed)
+    moved = position + 1e-9 * torch.randn(position.shape[:2], generator=random, dtype=position.dtype)[..., None, None]
+    paths, share = reduce_modes(*modes, 10)
+    after, share_after = reduce_modes(moved, yaw, spread, likely, 10)
+    torch.testing.assert_close(after, paths, atol=1e-7, rtol=0)
+    torch.testing.assert_close(share_after, share, atol=1e-7, rtol=0)
+
+
 def test_targets_do_not_touch_each_other():
     """Block by block, one by one: the same; nothing is drawn at random."""
     modes = random_modes(targets=20)
