@@ -16,7 +16,7 @@ ALONG, ACROSS = 9, 3
 MOVED, MOVES = 5, 10  # how many trajectories move, and how often
 _CLOSE_M = 0.1  # a centre on top of a path is as near as this
 _BLOCK = 16  # targets at a time: what fits a processor's cache is quicker
-_TIE_M = 1e-3  # expected distances closer than this are equal, and the first counts: in every batch, on every machine
+_TIE_M = 1e-5  # expected distances closer than this are equal, and the first counts, on every machine
 # So are distances and shares that rounding alone tells apart: a mode's variants left and right of it are as far from it.
 _ROUNDING = 1e-6
 _TILT = 1e-6  # keeps equal shares in the order of choice
