@@ -2,7 +2,7 @@
 
 A latent is relative to its start, and the map it knows ends 70 m ahead. So every two seconds what was imagined is written
 to the Log as if it had been recorded, and the next Scene is made from that, as from any log. Between, one joint mode is
-drawn and followed, but by those vehicles that it would take off the road: they follow the likeliest mode that keeps them on it.
+drawn, and agents take their courses by it.
 """
 
 from dataclasses import replace
@@ -13,19 +13,16 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from drive_wm.courses import choose_courses
 from drive_wm.geometry import rotate, transform
 from drive_wm.kinematics import DT_S
-from drive_wm.log import VEHICLE, Log
-from drive_wm.metrics.drivable import sample_raster
+from drive_wm.log import Log
 from drive_wm.model.world_model import WorldModel
-from drive_wm.rollouts import Rollouts
-from drive_wm.scene import Scene
 from drive_wm.scene_at import SceneBuilder
 from drive_wm.structs import cat
 
 REFRESH = 4  # steps from one Scene to the next
-LOOK_AHEAD = 8  # steps for which a vehicle is to stay on the road
-_DRAWN, _OFF_PER_M = 100.0, 1000.0  # what the mode drawn is worth more than others, and what a metre off the road costs
+LOOK_AHEAD = 8  # steps for which courses are to be clear
 
 
 def imagine_onward(
@@ -53,25 +50,10 @@ def imagine_onward(
             ahead = min(refresh, len(start.keyframes) - 1 - now)
             rollouts = model.imagine(scene.to(model.modes.device), steps=max(ahead, LOOK_AHEAD)).to("cpu")
         drawn = torch.multinomial(rollouts.mode_logits.softmax(-1), 1, generator=random)[:, 0]
-        mode = on_road(scene, rollouts, drawn)
-        drives = [_written(view, now, _of_modes(rollouts, i, mode[i], ahead)) for i, view in enumerate(views)]
+        courses = choose_courses(scene, rollouts, drawn).map(torch.Tensor.double)
+        position_m, yaw_rad = courses.position_m[:, :, :ahead], courses.yaw_rad[:, :, :ahead]
+        drives = [_written(view, now, position_m[i], yaw_rad[i]) for i, view in enumerate(views)]
     return drives
-
-
-def on_road(scene: Scene, rollouts: Rollouts, drawn: Tensor) -> Tensor:
-    """The mode (B, A) that each agent follows: the one drawn (B,), unless that takes a vehicle off the road.
-
-    Then the one that does so least, of several the likeliest. What is off the road already, what is beyond the raster, and
-    scenes without one do not count.
-    """
-    modes, agents = rollouts.position_m.shape[2:4]
-    edge_m, known = sample_raster(scene.edge_m[:, None], rollouts.position_m[:, 0].flatten(1, 3))
-    off_m = torch.where(known, -edge_m[:, 0], 0.0).clamp(min=0).unflatten(1, (modes, agents, -1)).amax(-1)
-    now_m, seen = sample_raster(scene.edge_m[:, None], scene.tracks.position_m[:, :, -1])
-    asked = (scene.tracks.kind == VEHICLE) & seen & (now_m[:, 0] > 0) & scene.has_raster[:, None]
-    worth = rollouts.mode_logits.log_softmax(-1)
-    worth = worth + _DRAWN * torch.nn.functional.one_hot(drawn, modes)
-    return (worth[:, :, None] - _OFF_PER_M * off_m * asked[:, None]).argmax(1)
 
 
 def _prepared(log: Log, step: int, steps: int, history: int) -> Log:
@@ -104,17 +86,10 @@ def _prepared(log: Log, step: int, steps: int, history: int) -> Log:
     )
 
 
-def _of_modes(rollouts: Rollouts, drive: int, mode: Tensor, steps: int) -> tuple[Tensor, Tensor]:
-    """Box centres (A, T, 2) and yaw (A, T) of the first steps, each agent's of its own mode (A,)."""
-    agent = torch.arange(len(mode))
-    position_m, yaw_rad = rollouts.position_m[drive, 0, mode, agent], rollouts.yaw_rad[drive, 0, mode, agent]
-    return position_m[:, :steps].double(), yaw_rad[:, :steps].double()
-
-
-def _written(view: SceneBuilder, now: int, imagined: tuple[Tensor, Tensor]) -> Log:
-    """The log with the keyframes after `now` as imagined in the frame of `now`."""
+def _written(view: SceneBuilder, now: int, position_m: Tensor, yaw_rad: Tensor) -> Log:
+    """The log with the keyframes after `now`: box centres (A, T, 2) and yaw (A, T) in the frame of `now`."""
     log, pose = view.log, torch.from_numpy(view.log.ego_pose[now])
-    position_m, yaw_rad = transform(pose, imagined[0]), imagined[1] + pose[2]
+    position_m, yaw_rad = transform(pose, position_m), yaw_rad + pose[2]
     at = slice(now + 1, now + 1 + yaw_rad.shape[1])
     shown = view.shown(now)
     agents = shown[1:] - 1

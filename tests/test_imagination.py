@@ -9,8 +9,8 @@ from torch.testing import assert_close
 
 from drive_wm.config import TINY
 from drive_wm.geometry import transform
-from drive_wm.imagination import imagine_onward, on_road
-from drive_wm.log import PEDESTRIAN, VEHICLE, empty_map
+from drive_wm.imagination import imagine_onward
+from drive_wm.log import empty_map
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene_at import scene_at
 
@@ -28,7 +28,9 @@ def seeded() -> torch.Generator:
 
 
 def test_first_stretch_is_one_imagined_mode(model, crossroads_log):
-    log = replace(crossroads_log, map=empty_map())  # where there is no road nobody leaves a mode to stay on it
+    # Where there is no road nobody leaves a mode to stay on it, and agents this small are not in each other's way.
+    log = replace(crossroads_log, map=empty_map(), size_m=1e-3 * crossroads_log.size_m)
+    log = replace(log, ego_size_m=1e-3 * log.ego_size_m)
     (drive,) = imagine_onward(model, log, STEP, 4, seeded(), refresh=4)
     with torch.inference_mode():
         rollouts = model.imagine(scene_at(log, STEP)[0], steps=4)
@@ -86,25 +88,3 @@ def test_a_minute_stays_finite(model, crossroads_log):
     (drive,) = imagine_onward(model, crossroads_log, STEP, 120, seeded())
     drive.check()
     assert drive.position_m.shape[1] == TINY.model.scene.history + 1 + 120
-
-
-def test_a_vehicle_leaves_the_mode_that_leaves_the_road(model, crossroads_scene):
-    """Road is where y < 2 m; modes move all agents to y = 0, 5 and 3 m. The second agent is a pedestrian, the third is off
-    the road already, the fourth walks nowhere."""
-    scene = crossroads_scene
-    edge_m = 2.0 - torch.linspace(-49.75, 49.75, 200)[:, None].expand(200, 200)
-    now_m = torch.tensor([[0.0, 0.0], [5.0, 0.0], [10.0, 8.0], [15.0, 0.0]])
-    kind = torch.tensor([[VEHICLE, PEDESTRIAN, VEHICLE, VEHICLE]])
-    tracks = scene.tracks.map(lambda x: x[:, :4].clone())
-    tracks.position_m[0, :, -1] = now_m
-    scene = replace(scene, tracks=replace(tracks, kind=kind), edge_m=edge_m[None])
-    with torch.inference_mode():
-        rollouts = model.imagine(scene, steps=1).map(torch.clone)
-    position_m = torch.zeros(1, 1, 3, 4, 1, 2)
-    position_m[0, 0, :, :, 0, 1] = torch.tensor([0.0, 5.0, 3.0])[:, None]
-    position_m[..., 3, :, 1] = 0.0
-    rollouts = replace(rollouts, position_m=position_m, mode_logits=torch.tensor([[-9.0, 2.0, 1.0]]))
-    assert on_road(scene, rollouts, torch.tensor([1])).tolist() == [[0, 1, 1, 1]]
-    assert on_road(scene, rollouts, torch.tensor([0])).tolist() == [[0, 0, 0, 0]]
-    bare = replace(scene, has_raster=torch.tensor([False]))
-    assert on_road(bare, rollouts, torch.tensor([2])).tolist() == [[2, 2, 2, 2]]

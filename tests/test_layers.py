@@ -22,7 +22,7 @@ LAYERS = {
     "scene_at": 1, "log_boxes": 1, "viewpoint": 1, "map_crop": 1, "bev": 1, "coverage": 1, "map_outlines": 1,
     "edge_distance": 1, "raster_bytes": 1, "lane_graph": 1, "graph": 1, "kinematics": 1, "metrics": 1, "drawing": 1,
     "figures": 1, "animation": 1, "mirror": 1, "rerun_log": 1, "bicycle": 1, "ego_past": 1, "told": 1,
-    "model": 2, "datasets": 2, "planners": 2,
+    "model": 2, "datasets": 2, "planners": 2, "courses": 2,
     "config": 3, "checkpoint": 3, "losses": 3, "samples": 3, "train": 3, "imagination": 3, "show": 3, "surprise": 3,
     "fit": 3, "train_ego_history": 3, "calibrate": 3,
     "deploy": 4, "benchmarks": 4,
