@@ -144,21 +144,6 @@ def train(
 
 
 @app.command()
-def calibrate(
-    cache: Caches,
-    out: Annotated[Path, typer.Option(help="File to write, .safetensors.")],
-    weights: Weights = "nuscenes",
-    every: Annotated[int, typer.Option(min=1, help="Of every n drives the last, which `train.hold_out=n` never saw.")] = 1,
-    stride: Annotated[int, typer.Option(min=1, help="Every n-th scene of them.")] = 1,
-) -> None:
-    """Fit how far imagined agents scatter to what happened on caches; where they go and how likely that is stays."""
-    from drive_wm.calibrate import calibrate
-
-    path = calibrate(weights, cache, out, every, stride, shlex.join(["drive-wm", *sys.argv[1:]]))
-    screen.print(f"Weights: {path}", highlight=False)
-
-
-@app.command()
 def compare(
     first: Annotated[Path, typer.Argument(metavar="A.parquet", help="Rows that `evaluate planning --rows` wrote.")],
     second: Annotated[Path, typer.Argument(metavar="B.parquet", help="Rows of another model.")],

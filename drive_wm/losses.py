@@ -36,14 +36,13 @@ class Losses(TensorStruct):
 
 
 def laplace_nll(rollouts: Rollouts, future: Future) -> Tensor:
-    """Negative log-likelihood (B, K, M, A, T) of the true box centres, along and across the imagined heading."""
+    """Negative log-likelihood (B, K, M, A, T) of the true box centres, along and across the imagined heading.
+
+    Laplace with scale b = spread / sqrt(2): log(2 b) + |error| / b, summed over the two axes.
+    """
     error_m = future.tracks.position_m[:, None, None] - rollouts.position_m
-    return laplace_nll_of(rotate(error_m, -rollouts.yaw_rad.detach()), rollouts.spread_m)
-
-
-def laplace_nll_of(error_m: Tensor, spread_m: Tensor) -> Tensor:
-    """The same (...) from errors and spread (..., 2): Laplace with b = spread / sqrt(2), the sum of log(2 b) + |error| / b."""
-    scale_m = spread_m.clamp(min=1e-2) / 2**0.5
+    error_m = rotate(error_m, -rollouts.yaw_rad.detach())
+    scale_m = rollouts.spread_m.clamp(min=1e-2) / 2**0.5
     return ((2 * scale_m).log() + error_m.abs() / scale_m).sum(-1)
 
 

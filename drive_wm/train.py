@@ -148,7 +148,7 @@ def train(
         if init:
             raise InputError("The preset ego_history trains from its start. Leave out --init.")
         return train_ego_history(open_caches(caches, leave_out=leave_out), config, out, last, command)
-    opened = caches_for(config.model.scene, caches, leave_out)
+    opened = _opened(caches, leave_out, config.model.scene)
     settings = config.train
     lightning.seed_everything(settings.seed, verbose=False)
     model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
@@ -172,8 +172,7 @@ def train(
     return path
 
 
-def caches_for(sizes: SceneConfig, paths: Sequence[Path], leave_out: Sequence[str] = ()) -> list[Cache]:
-    """Caches whose scenes have the sizes that a model takes, without some drives; InputError for others."""
+def _opened(paths: Sequence[Path], leave_out: Sequence[str], sizes: SceneConfig) -> list[Cache]:
     caches = open_caches(paths, leave_out=leave_out)
     for cache in caches:
         if cache.manifest.config != sizes:

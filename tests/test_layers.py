@@ -24,7 +24,7 @@ LAYERS = {
     "figures": 1, "animation": 1, "mirror": 1, "rerun_log": 1, "bicycle": 1, "ego_past": 1, "told": 1,
     "model": 2, "datasets": 2, "planners": 2, "courses": 2,
     "config": 3, "checkpoint": 3, "losses": 3, "samples": 3, "train": 3, "imagination": 3, "show": 3, "surprise": 3,
-    "fit": 3, "train_ego_history": 3, "calibrate": 3,
+    "fit": 3, "train_ego_history": 3,
     "deploy": 4, "benchmarks": 4,
     "demo": 5, "screen": 5,
     "cli": 5, "cli_bench": 5, "cli_evaluate": 5, "cli_options": 5, "cli_synth": 5,

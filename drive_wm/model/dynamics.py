@@ -93,7 +93,8 @@ class Dynamics(nn.Module):
         hidden = self.norm(self.refine(hidden + hear((hidden, latent), spoken)))
         out = self.act(hidden)
         pose, velocity_mps = _move(latent, out[..., :2], ego_action)
-        return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2(out[..., 2:]), latent.context)
+        grown_m2 = functional.softplus(out[..., 2:] - 1).square()
+        return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
     def _aware(self, latent: Latent) -> Tensor:
         """Hidden state (B, K, M, A, D) after a look at the own motion and the map."""
@@ -124,11 +125,6 @@ class Dynamics(nn.Module):
         edge_index = torch.stack([rows[present], receiver[present]])
         heard = self.relation((senders, hidden.flatten(0, 3)), edge_index, edge_attr)
         return heard.reshape(latent.hidden.shape)
-
-
-def grown_m2(said: Tensor) -> Tensor:
-    """What a step adds to the variance along and across the heading, from what the last layer says of it."""
-    return functional.softplus(said - 1).square()
 
 
 # Below, a vector is two tensors and a set of features is stacked in front: numbers of one kind lie together, which
