@@ -32,7 +32,7 @@ lint: $(READY)
 
 # mypy does not follow pyproject's folder map, so it reads a copy laid out as users import it.
 types: $(READY)
-	@rm -rf build/types
+	@rm -rf build/types build/lib
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/types .
 	MYPYPATH=build/types $(BIN)/mypy -p drive_wm
 
