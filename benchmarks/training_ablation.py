@@ -6,6 +6,7 @@ weights lie in RUNS already is not trained again: the command goes on where it w
 """
 
 import argparse
+import shlex
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
@@ -18,6 +19,8 @@ from drive_wm.benchmarks.prediction_forecast import target_scenes
 from drive_wm.benchmarks.results_file import write_results
 from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache
+from drive_wm.errors import InputError
+from drive_wm.model.world_model import WorldModel
 from drive_wm.train import train
 
 PRESET = "cpu-hour"
@@ -38,18 +41,15 @@ CHANGES: dict[str, tuple[str, ...]] = {
 }
 
 
-def trained_row(
-    caches: Sequence[Path], out: Path, change: str, seed: int, overrides: Sequence[str], val: Path, every: int
-) -> dict[str, Any]:
-    """Train once, unless that was done, and score; `overrides` hold for every run."""
-    run = out / f"{change.replace(' ', '-')}-{seed}"
-    weights = run / "weights.safetensors"
+def trained(caches: Sequence[Path], out: Path, settings: Sequence[str]) -> WorldModel:
+    """Train with these overrides of the preset, unless that was done; InputError where `out` holds weights of others."""
+    weights, command = out / "weights.safetensors", shlex.join(settings)
     if not weights.exists():
-        train(caches, PRESET, run, [*overrides, *CHANGES[change], f"train.seed={seed}"], resume=run.exists())
-    model, _ = load_weights(str(weights))
-    views = target_scenes(open_cache(val), every, model.config.scene)
-    truths_m = torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])
-    return {"changed": change, "seed": seed, **forecast_scores(model, [scene for _, scene, _ in views], truths_m)}
+        train(caches, PRESET, out, settings, resume=out.exists(), command=command)
+    model, origin = load_weights(str(weights))
+    if origin.command != command:
+        raise InputError(f"{weights} was trained with {origin.command!r}; needed: {command!r}. Pass another --out.")
+    return model
 
 
 def main() -> None:
@@ -63,12 +63,18 @@ def main() -> None:
     parser.add_argument("--stride", type=int, default=16, help="learn from every n-th scene")
     parser.add_argument("--every", type=int, default=10, help="forecast every n-th target")
     parser.add_argument("--json", type=Path)
-    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of every run: train.processes=1, for example")
+    parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of every run: train.epochs=2, for example")
     options = parser.parse_args()
-    overrides = [*options.overrides, f"train.stride={options.stride}"]
+    # One process: several would each run this command.
+    overrides = [*options.overrides, "train.processes=1", f"train.stride={options.stride}"]
+    cache = open_cache(options.val)
+    views = target_scenes(cache, options.every, cache.manifest.config)
+    scenes, truths_m = [scene for _, scene, _ in views], torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])
     rows: list[dict[str, Any]] = []
     for change, seed in product(options.change or CHANGES, range(options.seeds)):
-        row = trained_row(options.cache, options.out, change, seed, overrides, options.val, options.every)
+        run = options.out / f"{change.replace(' ', '-')}-{seed}"
+        model = trained(options.cache, run, [*overrides, *CHANGES[change], f"train.seed={seed}"])
+        row = {"changed": change, "seed": seed, **forecast_scores(model, scenes, truths_m)}
         rows.append({**row, "stride": options.stride, "every": options.every})
         print(f"{change:30} seed {seed} minADE5 {row['min_ade_5']:.3f} minADE10 {row['min_ade_10']:.3f} n {row['n']}")
         if options.json:

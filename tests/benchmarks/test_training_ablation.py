@@ -12,6 +12,7 @@ from drive_wm.benchmarks.results_file import read_results
 from drive_wm.checkpoint import load_weights
 from drive_wm.config import preset
 from drive_wm.datasets.cache import write_cache
+from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.scene import SceneConfig
 
@@ -38,3 +39,6 @@ def test_runs_are_trained_once_and_scored(crossroads_log: Log, tmp_path: Path, m
     training_ablation.main()
     assert weights.stat().st_mtime_ns == made
     assert read_results(tmp_path / "a.json").rows == rows
+    monkeypatch.setattr(sys, "argv", [*sys.argv[:-1], "train.epochs=2"])
+    with pytest.raises(InputError, match="another --out"):
+        training_ablation.main()
