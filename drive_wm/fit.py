@@ -60,12 +60,16 @@ def fit(
         raise SystemExit
 
 
-def one_cycle(learner: lightning.LightningModule, settings: TrainConfig | EgoTrainConfig) -> OptimizerLRSchedulerConfig:
-    """AdamW whose learning rate rises and falls once over the whole run."""
-    weights, rate = learner.parameters(), settings.learning_rate
-    optimizer = torch.optim.AdamW(weights, lr=rate, weight_decay=settings.weight_decay, fused=True)
-    steps = max(int(learner.trainer.estimated_stepping_batches), 2)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, rate, total_steps=steps)
+def one_cycle(
+    optimizer: torch.optim.Optimizer, trainer: lightning.Trainer, settings: TrainConfig | EgoTrainConfig
+) -> OptimizerLRSchedulerConfig:
+    """The learning rate rises and falls once over the whole run, and AdamW's momentum the other way."""
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer,
+        settings.learning_rate,
+        total_steps=max(int(trainer.estimated_stepping_batches), 2),
+        cycle_momentum="betas" in optimizer.defaults,
+    )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
 
 

@@ -11,11 +11,12 @@ from typing import Any
 import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from pytorch_optimizer import Muon
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from drive_wm.checkpoint import load_weights, save_weights
-from drive_wm.config import Config, EgoConfig, preset
+from drive_wm.config import Config, EgoConfig, TrainConfig, preset
 from drive_wm.datasets.cache import Cache, open_caches
 from drive_wm.errors import InputError
 from drive_wm.fit import fit, last_checkpoint, one_cycle, origin_of
@@ -124,7 +125,25 @@ class Training(lightning.LightningModule):
         self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return one_cycle(self, self.train_config)
+        return one_cycle(_optimizer(self.model, self.train_config), self.trainer, self.train_config)
+
+
+def _optimizer(model: WorldModel, settings: TrainConfig) -> Muon:
+    """Muon for weights that turn features into features, with steps as large as AdamW's; AdamW for all else.
+
+    Muon steps equally far in all directions of a matrix (Jordan et al. 2024); how far: Liu et al. 2025, arXiv:2502.16982.
+    """
+    ends = (model.modes, model.dynamics.act.weight, model.scene.agents[0].weight)  # they read numbers, or say some
+    others = {id(weight) for weight in ends}
+    hidden = [weight for weight in model.parameters() if weight.ndim > 1 and id(weight) not in others]
+    rest = [weight for weight in model.parameters() if weight.ndim == 1 or id(weight) in others]
+    shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
+    return Muon(
+        [
+            {"params": hidden, "use_muon": True, "use_adjusted_lr": True, **shared},
+            {"params": rest, "use_muon": False, "betas": (0.9, 0.999), "eps": 1e-8, **shared},
+        ]
+    )
 
 
 def train(

@@ -72,7 +72,9 @@ class EgoTraining(lightning.LightningModule):
         self.log("val/loss", path_loss_m(self.model(past), future), prog_bar=True, batch_size=len(past.command))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return one_cycle(self, self.train_config)
+        settings, weights = self.train_config, self.parameters()
+        optimizer = torch.optim.AdamW(weights, lr=settings.learning_rate, weight_decay=settings.weight_decay, fused=True)
+        return one_cycle(optimizer, self.trainer, settings)
 
 
 def path_loss_m(trajectory: Trajectory, future: Future) -> Tensor:

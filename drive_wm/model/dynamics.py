@@ -1,6 +1,6 @@
 """Dynamics: one graph step of half a second, the same at every t, for every plan and joint mode at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
@@ -69,7 +69,8 @@ class Dynamics(nn.Module):
     """Latent at t and the ego's action -> Latent at t + dt.
 
     Agents hear the ego and each other at t, then all move: what the ego does between t and t + dt reaches the others
-    one step later, and no plan is ever read ahead.
+    one step later, and no plan is ever read ahead. Training does not differentiate what they see by where they are: those
+    gradients grow from step to step until they drown all others.
     """
 
     def __init__(self, config: DynamicsConfig, bev_width: int) -> None:
@@ -87,10 +88,11 @@ class Dynamics(nn.Module):
 
         Agents that `latent` leaves out are heard from `crowd` (K = 1), which holds all agents at the same t.
         """
-        hidden = self._aware(latent)
-        spoken = (self._aware(crowd), crowd) if crowd else None
+        here, there = _placed(latent), _placed(crowd) if crowd else None
+        hidden = self._aware(here)
+        spoken = (self._aware(there), there) if there else None
         hear = self._hear_ragged if message_passing else self._hear_dense
-        hidden = self.norm(self.refine(hidden + hear((hidden, latent), spoken)))
+        hidden = self.norm(self.refine(hidden + hear((hidden, here), spoken)))
         out = self.act(hidden)
         pose, velocity_mps = _move(latent, out[..., :2], ego_action)
         grown_m2 = functional.softplus(out[..., 2:] - 1).square()
@@ -125,6 +127,11 @@ class Dynamics(nn.Module):
         edge_index = torch.stack([rows[present], receiver[present]])
         heard = self.relation((senders, hidden.flatten(0, 3)), edge_index, edge_attr)
         return heard.reshape(latent.hidden.shape)
+
+
+def _placed(latent: Latent) -> Latent:
+    """The same with place and motion as given numbers."""
+    return replace(latent, pose=latent.pose.detach(), velocity_mps=latent.velocity_mps.detach())
 
 
 # Below, a vector is two tensors and a set of features is stacked in front: numbers of one kind lie together, which
