@@ -26,6 +26,7 @@ class TrainConfig:
     gradient_clip: float = 1.0
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     commands: float = 0.5  # share of scenes with an ego in which it is told, as a command, where it is 3 s later
+    hide_ego_status: float = 0.1  # share of scenes with an ego, where it is imagined, that keep its motion back
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
     beside: float = 0.25  # where agent 0 is imagined too, every other agent counts this much of it

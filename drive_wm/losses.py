@@ -1,11 +1,16 @@
-"""Losses of imagined rollouts against what happened: likelihood of the best joint mode, and of naming that mode."""
+"""Losses of imagined rollouts against what happened: likelihood of the best joint mode, of naming it, and of all together.
 
-from dataclasses import dataclass
+Where agents go is learnt from the best mode, at the spread that it has. How far they are spread is learnt from the mixture of
+all modes, by which forecasts and surprise are judged: fitted to the best mode alone, the mixture would be too wide.
+"""
+
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 from drive_wm.geometry import rotate
+from drive_wm.metrics.calibration import mixture_nll
 from drive_wm.rollouts import Rollouts, Trajectory
 from drive_wm.scene import Future
 from drive_wm.structs import TensorStruct
@@ -14,6 +19,7 @@ NAME_WEIGHT = 0.5
 ALONE_WEIGHT = 0.5  # share of the loss in which each agent takes its own best mode, which keeps the modes apart
 # Likelihood asks most where the spread is small, in the first seconds; a forecast is judged by metres, most of them late.
 DISPLACEMENT_WEIGHT = 0.5
+SPREAD_WEIGHT = 0.5
 EXPECTED_WEIGHT = 0.25  # its own layers learn as fast with any; what all share is to serve the modes first
 AHEAD_M = 2.0  # a second point, this far ahead of the rear axle, makes the heading of a trajectory count
 
@@ -26,12 +32,13 @@ class Losses(TensorStruct):
     alone: Tensor  # (B,) the same with the best mode chosen per agent
     name: Tensor  # (B,) cross-entropy of the best joint mode
     displacement_m: Tensor  # (B,) mean displacement of the best joint mode
+    mixture: Tensor  # (B,) negative log-likelihood per agent-step of all modes together, which teaches spreads alone
     expected_m: Tensor  # (B,) mean displacement of the path that agent 0 is expected to take
 
     @property
     def total(self) -> Tensor:
         """What training minimises the mean of (B,)."""
-        likelihood = self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name
+        likelihood = self.joint + ALONE_WEIGHT * self.alone + NAME_WEIGHT * self.name + SPREAD_WEIGHT * self.mixture
         return likelihood + DISPLACEMENT_WEIGHT * self.displacement_m + EXPECTED_WEIGHT * self.expected_m
 
 
@@ -54,7 +61,9 @@ def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor, together:
     alone, joint = (
         future.tracks.valid * count[..., None] for count in (counts, counts if together is None else together)
     )  # (B, A, T)
-    nll = laplace_nll(rollouts, future)[:, 0]  # (B, M, A, T)
+    nll = laplace_nll(replace(rollouts, spread_m=rollouts.spread_m.detach()), future)[:, 0]  # (B, M, A, T)
+    spread = laplace_nll(replace(rollouts, position_m=rollouts.position_m.detach()), future)[:, 0]
+    mixture = mixture_nll(spread, rollouts.mode_logits.detach())
     away_m = (future.tracks.position_m[:, None] - rollouts.position_m[:, 0]).square().sum(-1).add(1e-6).sqrt()
     displacement_m = _mean(away_m, joint)
     seen = future.tracks.valid[:, 0] & rollouts.valid[:, :1]  # (B, T)
@@ -67,6 +76,7 @@ def rollout_losses(rollouts: Rollouts, future: Future, counts: Tensor, together:
         alone=per_agent.sum(-1) / alone.sum((1, 2)).clamp(min=1),
         name=torch.nn.functional.cross_entropy(rollouts.mode_logits, best, reduction="none"),
         displacement_m=displacement_m[row, best],
+        mixture=(mixture * alone).sum((1, 2)) / alone.sum((1, 2)).clamp(min=1),
         expected_m=(trajectory_away_m(rollouts.expected, future.ego_pose) * seen).sum(1) / seen.sum(1).clamp(min=1),
     )
 

@@ -28,7 +28,7 @@ from drive_wm.rollouts import Plans
 from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
 from drive_wm.scene import COMMAND_ORIGINS, Future, Scene, SceneConfig, ego_speed_mps
 from drive_wm.scene_at import COMMAND_OFFSET_M, COMMAND_STEPS
-from drive_wm.told import without_lanes, without_raster
+from drive_wm.told import without_ego_status, without_lanes, without_raster
 from drive_wm.train_ego_history import train_ego_history
 
 
@@ -96,6 +96,9 @@ class Training(lightning.LightningModule):
         scene = without_map(scene, self.train_config.map_dropout, random)
         scene = with_commands(scene, future, self.train_config.commands, random)
         free_ego, mirror = (float(x) for x in torch.rand(2, generator=random))
+        hidden = torch.rand(len(scene.has_ego), generator=random) < self.train_config.hide_ego_status
+        if free_ego < self.train_config.free_ego:  # a path to follow starts at a speed that is known
+            scene = without_ego_status(scene, hidden & scene.has_ego)
         if mirror < self.train_config.mirror:
             scene, future = mirrored(scene), mirrored_future(future)
         losses = self._losses(trimmed(scene, future, self.train_config.agents), free_ego < self.train_config.free_ego)
@@ -120,7 +123,8 @@ class Training(lightning.LightningModule):
         self._log_losses("val", self._losses(batch, free_ego=True))
 
     def _log_losses(self, stage: str, losses: Losses) -> None:
-        values = {name: getattr(losses, name).mean() for name in ("joint", "alone", "name", "displacement_m", "expected_m")}
+        names = ("joint", "alone", "name", "mixture", "displacement_m", "expected_m")
+        values = {name: getattr(losses, name).mean() for name in names}
         self.log_dict({f"{stage}/{name}": value for name, value in values.items()}, batch_size=len(losses.joint))
         self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 

@@ -1,7 +1,7 @@
 """Losses against values worked by hand."""
 
 from dataclasses import replace
-from math import log, sqrt
+from math import exp, log, sqrt
 
 import pytest
 import torch
@@ -53,6 +53,19 @@ def test_the_best_joint_mode_is_taken_for_the_scene_and_per_agent() -> None:
     assert losses.alone.item() == pytest.approx(2 * log(2))
     assert losses.name.item() == pytest.approx(log(2))
     assert losses.displacement_m.item() == pytest.approx(0.75, abs=1e-2)
+
+
+def test_places_are_learnt_from_the_best_mode_and_spreads_from_all_together() -> None:
+    """Two modes of scale 1, equally likely, 1 and 3 m from the truth: the density is (exp(-1) + exp(-3)) / 8."""
+    modes = rollouts(torch.tensor([[[[1.0, 0.0]]], [[[3.0, 0.0]]]]))
+    modes = replace(modes, position_m=modes.position_m.requires_grad_(), spread_m=modes.spread_m.requires_grad_())
+    losses = rollout_losses(modes, future(torch.zeros(1, 1, 2)), torch.ones(1, 1))
+    assert losses.mixture.item() == pytest.approx(-log((exp(-1) + exp(-3)) / 8))
+    for loss, learns in ((losses.joint + losses.alone, modes.position_m), (losses.mixture, modes.spread_m)):
+        slopes = torch.autograd.grad(loss.sum(), (modes.position_m, modes.spread_m), retain_graph=True, allow_unused=True)
+        assert [slope is not None and bool(slope.any()) for slope in slopes] == [
+            learns is x for x in (modes.position_m, modes.spread_m)
+        ]
 
 
 def test_agents_that_do_not_count_and_steps_that_were_not_seen_change_nothing() -> None:

@@ -12,7 +12,7 @@ from drive_wm.model.expectation import Expectation
 from drive_wm.model.relation import Refine
 from drive_wm.model.scene_encoder import EncoderConfig, SceneEncoder
 from drive_wm.rollouts import Plans, Rollouts
-from drive_wm.scene import Scene, SceneConfig
+from drive_wm.scene import Scene, SceneConfig, ego_speed_is_known
 from drive_wm.structs import TensorStruct
 
 REACTING = 16  # what planners ask for: the ego and the 15 agents nearest to it answer to each plan
@@ -112,7 +112,7 @@ class WorldModel(nn.Module):
         """
         latent = self.encode(scene)
         if plans is None:
-            return self._rollouts(self._alone(latent, steps or self.config.scene.future)[1:])
+            return self._rollouts(self._alone(_started(latent, scene), steps or self.config.scene.future)[1:])
         everyone = scene.tracks.kind.shape[1]
         few = min(reacting or _reaching(latent, plans), everyone)
         crowds = self._alone(latent, plans.action.shape[2]) if few < everyone else []
@@ -149,6 +149,15 @@ class WorldModel(nn.Module):
         shown = valid[..., None].to(agents.dtype)
         mean = (agents * shown).sum(1) / shown.sum(1).clamp(min=1)
         return self.rank(torch.cat([mean, agents[:, 0] * shown[:, 0]], dim=-1))
+
+
+def _started(latent: Latent, scene: Scene) -> Latent:
+    """Agent 0, where its speed is not known and nobody plans for it, starts as fast as it is expected to drive."""
+    first = torch.arange(latent.pose.shape[3], device=latent.pose.device) == 0
+    unknown = (first & latent.context.valid & ~ego_speed_is_known(scene)[:, None])[:, None, None, :, None]
+    yaw_rad, speed_mps = latent.pose[..., 2], latent.context.expected.speed_mps[:, None, None, :1]
+    forward_mps = speed_mps[..., None] * torch.stack([yaw_rad.cos(), yaw_rad.sin()], dim=-1)
+    return replace(latent, velocity_mps=torch.where(unknown, forward_mps, latent.velocity_mps))
 
 
 def _reaching(latent: Latent, plans: Plans) -> int:

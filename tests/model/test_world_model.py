@@ -10,13 +10,14 @@ from torch import Tensor
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
-from drive_wm.kinematics import roll
+from drive_wm.kinematics import DT_S, MAX_BRAKE_MPS2, roll
 from drive_wm.log import Log, empty_map
 from drive_wm.model.world_model import WorldModel
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene, SceneConfig, ego_speed_mps
 from drive_wm.scene_at import scene_at
 from drive_wm.structs import cat, from_tensors, tensors
+from drive_wm.told import without_ego_status
 
 STEP = 6
 MoveLog = Callable[[Log, np.ndarray], Log]
@@ -163,6 +164,30 @@ def test_the_ego_follows_its_plan(model: WorldModel, crossroads_scene: Scene, pl
     for mode in range(imagined.position_m.shape[2]):
         assert_close(imagined.position_m[:, :, mode, 0], centre_m, atol=1e-4, rtol=0)
         assert_close(imagined.yaw_rad[:, :, mode, 0], plans.pose[..., 2], atol=1e-5, rtol=0)
+
+
+def test_an_ego_whose_speed_is_not_known_starts_as_fast_as_expected(model: WorldModel, crossroads_scene: Scene) -> None:
+    """Six seconds at the speed that an untrained model expects at first, kept but for what half a step can change it."""
+    hidden = without_ego_status(crossroads_scene, torch.tensor([True]))
+    with torch.no_grad():
+        shown, free = model.imagine(crossroads_scene), model.imagine(hidden)
+        expected_mps = free.expected.speed_mps[0, 0]
+    assert abs(expected_mps - ego_speed_mps(crossroads_scene)) > 1
+    for found, start_mps in ((shown, ego_speed_mps(crossroads_scene)[0]), (free, expected_mps)):
+        change_mps = found.velocity_mps[0, 0, :, 0, 0].norm(dim=-1) - start_mps
+        assert change_mps.abs().max() <= DT_S * MAX_BRAKE_MPS2 + 1e-4
+
+
+def test_what_is_seen_is_not_differentiated_by_where_one_is(model: WorldModel, crossroads_scene: Scene) -> None:
+    """Moved by a metre at the start, everybody ends a metre further: no gradient passes through what they look at."""
+    latent = model.encode(crossroads_scene)
+    pose = latent.pose.detach().requires_grad_()
+    moved = replace(latent, pose=pose)
+    for _ in range(4):
+        moved = model.step(moved, None)
+    there = latent.context.valid[:, None, None, :, None]
+    (slope,) = torch.autograd.grad((moved.pose[..., :2] * there).sum(), pose)
+    assert_close(slope[..., :2], there.expand_as(slope[..., :2]).float(), atol=1e-5, rtol=0)
 
 
 def test_padding_is_zero_in_the_result(model: WorldModel, crossroads_scene: Scene) -> None:
