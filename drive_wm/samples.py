@@ -67,7 +67,8 @@ class Samples(Dataset[Batch]):
 class EpochBatches(Sampler[list[int]]):
     """Batches of one kind each, in an order that the epoch's number alone decides: the same in a resumed run.
 
-    Of several processes each takes every n-th batch; where they do not come out even, the first ones are read again.
+    Several processes read different batches of the same kind at the same time, so that none waits for one that has more to
+    do; where they do not come out even, some are read twice.
     """
 
     def __init__(self, kinds: Sequence[int], batch: int, seed: int) -> None:
@@ -79,18 +80,19 @@ class EpochBatches(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         random = torch.Generator().manual_seed(self.seed * 1_000_003 + self.epoch)
-        batches: list[Tensor] = []
+        rank, processes = _process()
+        own_share: list[Tensor] = []
         for kind in self.kinds.unique():
             own = (self.kinds == kind).nonzero()[:, 0]
-            batches += own[torch.randperm(len(own), generator=random)].split(self.batch)
-        order = torch.randperm(len(batches), generator=random).tolist()
-        rank, processes = _process()
+            batches = own[torch.randperm(len(own), generator=random)].split(self.batch)
+            own_share += [batches[(first + rank) % len(batches)] for first in range(0, len(batches), processes)]
+        order = torch.randperm(len(own_share), generator=random).tolist()
         # A generator: Lightning asks for the iterator first and tells the epoch then.
-        yield from (batches[order[(k * processes + rank) % len(order)]].tolist() for k in range(len(self)))
+        yield from (own_share[k].tolist() for k in order)
 
     def __len__(self) -> int:
-        batches = sum(-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
-        return -(-batches // _process()[1])
+        batches = (-(-int(count) // self.batch) for count in self.kinds.unique(return_counts=True)[1])
+        return sum(-(-some // _process()[1]) for some in batches)
 
 
 def _process() -> tuple[int, int]:
