@@ -16,7 +16,7 @@ from drive_wm.structs import TensorStruct
 
 RELATIVE_FEATURES = 5
 FAR_M = 1e4  # stands for "not there" in distances: finite, so that no mask turns into NaN
-EGO_HEARD_M = 50.0  # the ego, whose plans are asked about, is heard first by everyone this near
+HEARD_M = 50.0  # agents farther apart do not hear each other; the ego, whose plans are asked about, is heard first
 TIE_M2 = 1e-3  # lane pieces overlap where roads fork: the lower index counts as this much nearer, in every runtime
 
 
@@ -88,11 +88,11 @@ def nearest(receivers_m: Tensor, receiver_valid: Tensor, senders_m: Tensor, send
 
 
 def nearest_others(agents_m: Tensor, valid: Tensor, count: int) -> Neighbours:
-    """The nearest others of each agent (B, A, 2); the ego (agent 0) comes first for everyone within 50 m of it."""
+    """The nearest others of each agent (B, A, 2) within 50 m of it; the ego (agent 0) comes first among them."""
     square_m2 = (agents_m[:, :, None] - agents_m[:, None]).square().sum(-1)
     index = torch.arange(agents_m.shape[1], device=agents_m.device)
-    square_m2 = torch.where(index[:, None] == index, FAR_M**2, square_m2)
-    square_m2 = torch.where((index == 0) & (index[:, None] > 0) & (square_m2 < EGO_HEARD_M**2), -1.0, square_m2)
+    heard = (index[:, None] != index) & (square_m2 < HEARD_M**2)
+    square_m2 = torch.where(heard, torch.where(index == 0, -1.0, square_m2), FAR_M**2)
     return _closest(square_m2, valid, valid, count)
 
 
