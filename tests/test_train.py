@@ -16,6 +16,7 @@ import torch
 from torch.testing import assert_close
 
 from drive_wm.checkpoint import load_weights
+from drive_wm.config import TINY
 from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.errors import InputError
 from drive_wm.log import Log
@@ -24,7 +25,7 @@ from drive_wm.model.world_model import WorldModel
 from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
-from drive_wm.train import logged_plan, train, with_commands, without_map
+from drive_wm.train import _optimizer, logged_plan, train, with_commands, without_map
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)
@@ -88,6 +89,16 @@ def test_a_scene_whose_loss_is_not_finite_is_named(cache: Path, tmp_path: Path, 
     wrong = samples.name(next(iter(EpochBatches(samples.kinds, 4, 0)))[1])
     with pytest.raises(InputError, match=f"at step 0 for {re.escape(wrong)}. Look at these scenes"):
         train([cache], "tiny", tmp_path / "run", [*OVERRIDES, *SIZES])
+
+
+def test_muon_steps_what_turns_features_into_features() -> None:
+    """Every weight is stepped once; biases, and what reads numbers or says some, by AdamW."""
+    model = WorldModel(TINY.model)
+    hidden, rest = (group["params"] for group in _optimizer(model, TINY.train).param_groups)
+    assert sorted(map(id, [*hidden, *rest])) == sorted(map(id, model.parameters()))
+    assert {id(model.bev.shrink.weight), id(model.dynamics.refine.layers[1].weight)} <= set(map(id, hidden))
+    assert {id(model.dynamics.act.weight), id(model.modes), id(model.scene.agents[0].weight)} <= set(map(id, rest))
+    assert all(weight.ndim > 1 for weight in hidden)
 
 
 @pytest.fixture(scope="module")
