@@ -129,10 +129,10 @@ class Training(lightning.LightningModule):
         self.log(f"{stage}/loss", losses.total.mean(), prog_bar=True, batch_size=len(losses.joint))
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        return one_cycle(_optimizer(self.model, self.train_config), self.trainer, self.train_config)
+        return one_cycle(optimizer_of(self.model, self.train_config), self.trainer, self.train_config)
 
 
-def _optimizer(model: WorldModel, settings: TrainConfig) -> Muon:
+def optimizer_of(model: WorldModel, settings: TrainConfig) -> Muon:
     """Muon for weights that turn features into features, with steps as large as AdamW's; AdamW for all else.
 
     Muon steps equally far in all directions of a matrix (Jordan et al. 2024); how far: Liu et al. 2025, arXiv:2502.16982.

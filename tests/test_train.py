@@ -25,7 +25,7 @@ from drive_wm.model.world_model import WorldModel
 from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
-from drive_wm.train import _optimizer, logged_plan, train, with_commands, without_map
+from drive_wm.train import logged_plan, optimizer_of, train, with_commands, without_map
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)
@@ -94,7 +94,7 @@ def test_a_scene_whose_loss_is_not_finite_is_named(cache: Path, tmp_path: Path, 
 def test_muon_steps_what_turns_features_into_features() -> None:
     """Every weight is stepped once; biases, and what reads numbers or says some, by AdamW."""
     model = WorldModel(TINY.model)
-    hidden, rest = (group["params"] for group in _optimizer(model, TINY.train).param_groups)
+    hidden, rest = (group["params"] for group in optimizer_of(model, TINY.train).param_groups)
     assert sorted(map(id, [*hidden, *rest])) == sorted(map(id, model.parameters()))
     assert {id(model.bev.shrink.weight), id(model.dynamics.refine.layers[1].weight)} <= set(map(id, hidden))
     assert {id(model.dynamics.act.weight), id(model.modes), id(model.scene.agents[0].weight)} <= set(map(id, rest))

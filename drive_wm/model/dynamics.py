@@ -69,8 +69,8 @@ class Dynamics(nn.Module):
     """Latent at t and the ego's action -> Latent at t + dt.
 
     Agents hear the ego and each other at t, then all move: what the ego does between t and t + dt reaches the others
-    one step later, and no plan is ever read ahead. Training does not differentiate what they see by where they are: those
-    gradients grow from step to step until they drown all others.
+    one step later, and no plan is ever read ahead. Training does not differentiate what they see by where they are: with
+    those gradients, through all steps, runs from the start broke off.
     """
 
     def __init__(self, config: DynamicsConfig, bev_width: int) -> None:
