@@ -27,6 +27,7 @@ class TrainConfig:
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     commands: float = 0.5  # share of scenes with an ego in which it is told, as a command, where it is 3 s later
     hide_ego_status: float = 0.1  # share of scenes with an ego, where it is imagined, that keep its motion back
+    hide_others: float = 1.0  # where a target is imagined, up to this share of the others goes unseen, another in each scene
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
     beside: float = 0.25  # where agent 0 is imagined too, every other agent counts this much of it
@@ -37,6 +38,7 @@ class TrainConfig:
     bf16_maps: bool = False  # the map's convolutions alone in bfloat16: on a processor the small rest only loses by it
     hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
+    ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
     workers: int = 0  # that read scenes, beside each process that trains
     processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
     seed: int = 0
@@ -85,14 +87,15 @@ BASE = Config()
 # BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
-        epochs=4,
+        epochs=7,
         batch=16,
         learning_rate=2e-3,
         agents=8,
         map_dropout=0.05,
         ema=0.999,
         bf16_maps=True,
-        hold_out=20,
+        hold_out=40,
+        ego_stride=4,
         processes=2,
     )
 )

@@ -21,10 +21,19 @@ BRANCHES = "logs"  # a source whose egos were told what to do: others are learnt
 class Samples(Dataset[Batch]):
     """Scenes of some logs of several caches that have a future to learn from; every n-th log is held out for validation.
 
-    `held_out` chooses these or the others. `kinds` (N,) numbers what each scene is: its cache, and whose view it is.
+    `held_out` chooses these or the others, `ego_stride` every n-th of those seen from the ego, `stride` every n-th of what is
+    left. `kinds` (N,) numbers what each scene is: its cache, and whose view it is.
     """
 
-    def __init__(self, caches: Sequence[Cache], held_out: bool, stride: int, views: Views = "all", every: int = 10) -> None:
+    def __init__(
+        self,
+        caches: Sequence[Cache],
+        held_out: bool,
+        stride: int,
+        views: Views = "all",
+        every: int = 10,
+        ego_stride: int = 1,
+    ) -> None:
         self.caches = caches
         self.places: list[tuple[int, int]] = []
         self.kinds: list[int] = []
@@ -33,7 +42,7 @@ class Samples(Dataset[Batch]):
             first = 0
             for shard in cache.manifest.shards:
                 if (every > 0 and log_number % every == every - 1) == held_out:
-                    chosen = _with_future(shard, views)[::stride]
+                    chosen = _with_future(shard, views, ego_stride)[::stride]
                     self.places += [(c, first + k) for k in chosen]
                     self.kinds += [2 * c + (k >= shard.ego_views) for k in chosen]
                 first += shard.views
@@ -124,6 +133,7 @@ def _used(valid: Tensor) -> int:
     return max(int(valid.sum(1).max()), 1)
 
 
-def _with_future(shard: Shard, views: Views) -> list[int]:
-    """The scenes of a drive but for the one from the ego's last keyframe."""
-    return [k for k in shard.span(views) if k != shard.ego_views - 1]
+def _with_future(shard: Shard, views: Views, ego_stride: int) -> list[int]:
+    """The scenes of a drive but for the one from the ego's last keyframe; of those from the ego every n-th."""
+    from_ego = range(shard.ego_views - 1)[::ego_stride]
+    return [k for k in shard.span(views) if k >= shard.ego_views or k in from_ego]

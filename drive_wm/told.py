@@ -78,3 +78,12 @@ def without_raster(scene: Scene, hidden: Tensor) -> Scene:
         raster=scene.raster * kept[:, None, None, None],
         edge_m=scene.edge_m * kept[:, None, None],
     )
+
+
+def without_agents(scene: Scene, hidden: Tensor) -> Scene:
+    """Without the agents that are hidden (B, A), which nobody tracks: their places in the scene stay, and are empty."""
+    return replace(
+        scene,
+        tracks=replace(scene.tracks, valid=scene.tracks.valid & ~hidden[..., None]),
+        has_all_traffic=scene.has_all_traffic & ~(hidden & scene.tracks.valid[..., -1]).any(1),
+    )

@@ -28,7 +28,7 @@ from drive_wm.rollouts import Plans
 from drive_wm.samples import Batch, EpochBatches, Samples, as_read, trimmed
 from drive_wm.scene import COMMAND_ORIGINS, Future, Scene, SceneConfig, ego_speed_mps
 from drive_wm.scene_at import COMMAND_OFFSET_M, COMMAND_STEPS
-from drive_wm.told import without_ego_status, without_lanes, without_raster
+from drive_wm.told import without_agents, without_ego_status, without_lanes, without_raster
 from drive_wm.train_ego_history import train_ego_history
 
 
@@ -46,6 +46,17 @@ def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
     """Drop the lanes of some scenes and the raster of others, as some sources do."""
     lanes, raster = (torch.rand(len(has), generator=random) < share for has in (scene.has_lanes, scene.has_raster))
     return without_raster(without_lanes(scene, lanes), raster)
+
+
+def without_some(scene: Scene, share: float, random: torch.Generator) -> Scene:
+    """Hide some of the others where the scene is seen from a target: of each scene another share of them, `share` at most.
+
+    One of them is the ego, of which targets tell much: it records them. Not every source says where it is.
+    """
+    count, agents = scene.tracks.kind.shape
+    hidden = torch.rand(count, agents, generator=random) < share * torch.rand(count, 1, generator=random)
+    hidden[:, 0] = False
+    return without_agents(scene, hidden & ~scene.has_ego[:, None])
 
 
 def with_commands(scene: Scene, future: Future, share: float, random: torch.Generator) -> Scene:
@@ -101,7 +112,9 @@ class Training(lightning.LightningModule):
             scene = without_ego_status(scene, hidden & scene.has_ego)
         if mirror < self.train_config.mirror:
             scene, future = mirrored(scene), mirrored_future(future)
-        losses = self._losses(trimmed(scene, future, self.train_config.agents), free_ego < self.train_config.free_ego)
+        scene, future = trimmed(scene, future, self.train_config.agents)
+        scene = without_some(scene, self.train_config.hide_others, random)
+        losses = self._losses((scene, future), free_ego < self.train_config.free_ego)
         self._need_finite(losses.total, index)
         self._log_losses("train", losses)
         return losses.total.mean()
@@ -176,7 +189,8 @@ def train(
     lightning.seed_everything(settings.seed, verbose=False)
     model = load_weights(init, expected=config.model)[0] if init else WorldModel(config.model)
     data, held_out = (
-        Samples(opened, held_out, settings.stride, settings.views, settings.hold_out) for held_out in (False, True)
+        Samples(opened, held_out, settings.stride, settings.views, settings.hold_out, settings.ego_stride)
+        for held_out in (False, True)
     )
     if not len(data):
         raise InputError(f"No scene to train on in {', '.join(map(str, caches))}. Prepare more logs or leave out fewer.")

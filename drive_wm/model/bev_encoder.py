@@ -47,14 +47,14 @@ class BevEncoder(nn.Module):
         context = torch.autocast(scene.raster.device.type, torch.bfloat16) if self.bf16 else nullcontext()
         with context:
             features = self._features(scene)
+        if features.requires_grad:
+            features.register_hook(_as_convolutions_write)
         # Sampled in every step, which takes three times as long from other numbers than these.
         return features.to(scene.raster.dtype, memory_format=torch.contiguous_format)
 
     def _features(self, scene: Scene) -> Tensor:
-        has_raster = scene.has_raster.to(scene.raster.dtype)[:, None, None, None]
-        flag = has_raster.expand(-1, 1, RASTER_SIZE, RASTER_SIZE)
-        features = torch.relu(self.shrink_map(torch.cat([scene.raster * has_raster, flag], dim=1)))
-        traffic = occupancy(scene.tracks).to(features.dtype)
+        features = torch.relu(self._shrunk_map(scene))
+        traffic = occupancy(scene.tracks).to(features.dtype, memory_format=torch.channels_last)
         features = torch.relu(self.shrink(torch.cat([features, traffic], dim=1)))
         for block in self.blocks:
             features = features + torch.relu(block(features))
@@ -63,6 +63,22 @@ class BevEncoder(nn.Module):
             coarse = coarse + torch.relu(block(coarse))
         refined: Tensor = features + self.refine(coarse)
         return refined
+
+    def _shrunk_map(self, scene: Scene) -> Tensor:
+        """The last channel of `shrink_map` is 1 where there is a raster: what it adds is the same for all scenes, and the other
+        eight go through a convolution three times as fast as nine.
+        """
+        layer = self.shrink_map
+        raster = scene.raster.to(torch.bfloat16 if self.bf16 else scene.raster.dtype, memory_format=torch.channels_last)
+        shrunk = functional.conv2d(raster, layer.weight[:, :-1], layer.bias, layer.stride, layer.padding)
+        everywhere = scene.raster.new_ones(1, 1, RASTER_SIZE, RASTER_SIZE)
+        known = functional.conv2d(everywhere, layer.weight[:, -1:], None, layer.stride, layer.padding)
+        return torch.addcmul(shrunk, scene.has_raster.to(shrunk.dtype)[:, None, None, None], known)
+
+
+def _as_convolutions_write(gradient: Tensor) -> Tensor:
+    """Convolutions leave channels of a cell together; what comes back in another order is slow to add to theirs."""
+    return gradient.contiguous(memory_format=torch.channels_last)
 
 
 def occupancy(tracks: Tracks) -> Tensor:
