@@ -36,7 +36,9 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "map never dropped": ("train.map_dropout=0",),
     "map dropped twice as often": ("train.map_dropout=0.1",),
     "views of targets alone": ("train.views=targets",),
-    "views of egos alone": ("train.views=ego",),
+    "views of egos alone": ("train.views=ego", "train.ego_stride=1"),
+    "all views of egos too": ("train.ego_stride=1",),
+    "nobody hidden": ("train.hide_others=0",),
     "who is beside does not count": ("train.beside=0",),
 }
 

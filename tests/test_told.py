@@ -1,5 +1,7 @@
 """What is kept from a planner is not in its scene, what it is told is, and nothing else changes."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch.testing import assert_close
@@ -9,7 +11,14 @@ from drive_wm.log import Log
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Scene
 from drive_wm.scene_at import scene_at, scenes_of
 from drive_wm.structs import tensors
-from drive_wm.told import with_command, without_command, without_ego_status, without_lanes, without_raster
+from drive_wm.told import (
+    with_command,
+    without_agents,
+    without_command,
+    without_ego_status,
+    without_lanes,
+    without_raster,
+)
 
 STATUS = ("tracks.position_m", "tracks.yaw_rad", "tracks.velocity_mps", "tracks.valid")
 
@@ -58,6 +67,22 @@ def test_only_the_hidden_map_changes(crossroads_batch: Scene, without, emptied: 
             assert_close(after[name][[0, 2]], value[[0, 2]], msg=name)
         else:
             assert_close(after[name], value, msg=name)
+
+
+def test_only_hidden_agents_go(crossroads_batch: Scene) -> None:
+    hidden = torch.zeros(crossroads_batch.tracks.kind.shape, dtype=torch.bool)
+    hidden[1, 2] = True
+    assert crossroads_batch.tracks.valid[1, 2].any()
+    full = replace(crossroads_batch, has_all_traffic=torch.ones(3, dtype=torch.bool))
+    before, after = tensors(full), tensors(without_agents(full, hidden))
+    for name, value in before.items():
+        if name == "tracks.valid":
+            assert not after[name][hidden].any()
+            assert torch.equal(after[name][~hidden], value[~hidden])
+        elif name == "has_all_traffic":
+            assert after[name].tolist() == [True, False, True]
+        else:
+            assert torch.equal(after[name], value), name
 
 
 @pytest.mark.parametrize("origin", COMMAND_ORIGINS)

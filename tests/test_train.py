@@ -25,7 +25,8 @@ from drive_wm.model.world_model import WorldModel
 from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
-from drive_wm.train import logged_plan, optimizer_of, train, with_commands, without_map
+from drive_wm.told import without_agents
+from drive_wm.train import logged_plan, optimizer_of, train, with_commands, without_map, without_some
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)
@@ -152,6 +153,47 @@ def test_views_choose_whose_scenes_are_learnt_from(crossroads_log: Log, tmp_path
     assert [bool(found["targets"][i][0].has_ego) for i in range(3)] == [False] * 3
     assert bool(found["ego"][22][0].has_ego)
     assert len(Samples(opened, held_out=False, stride=2, views="targets")) == 2
+
+
+def test_views_of_egos_are_thinned_by_themselves(crossroads_log: Log, tmp_path: Path) -> None:
+    """Of 23 keyframes with a future the 1st, 6th, 11th, 16th and 21st, and all 3 targets."""
+    log = replace(crossroads_log, targets=np.array([[0, 3], [0, 4], [2, 5]]))
+    write_cache(iter([log]), tmp_path, "test", "1", "all", SMALL, lambda done, total, note: None)
+    samples = Samples([open_cache(tmp_path)], held_out=False, stride=1, ego_stride=5)
+    assert [place for _, place in samples.places] == [0, 5, 10, 15, 20, 24, 25, 26]
+
+
+def test_others_are_hidden_where_a_target_is_seen_from(crossroads_batch: Scene) -> None:
+    """Half of those who may be hidden are, at even odds, and neither agent 0 nor anybody around an ego."""
+    from_target = torch.tensor([True, True, False])
+    scene = replace(crossroads_batch, has_ego=~from_target)
+    random = torch.Generator().manual_seed(0)
+    gone = torch.stack([scene.tracks.valid & ~without_some(scene, 1.0, random).tracks.valid for _ in range(200)])[..., -1]
+    there = scene.tracks.valid[..., -1]
+    assert not gone[:, :, 0].any()
+    assert not gone[:, ~from_target].any()
+    assert 0.4 < gone[:, from_target, 1:].float().mean() / there[from_target, 1:].float().mean() < 0.6
+    assert torch.equal(without_some(scene, 0.0, random).tracks.valid, scene.tracks.valid)
+
+
+def test_who_is_hidden_is_as_if_not_there(crossroads_batch: Scene) -> None:
+    """What others do does not depend on where the hidden ones are."""
+    torch.manual_seed(0)
+    model = WorldModel(TINY.model)
+    hidden = torch.zeros(crossroads_batch.tracks.kind.shape, dtype=torch.bool)
+    hidden[:, 1] = True
+    elsewhere = replace(
+        crossroads_batch,
+        tracks=replace(
+            crossroads_batch.tracks,
+            position_m=torch.where(hidden[..., None, None], 7.0, crossroads_batch.tracks.position_m),
+        ),
+    )
+    with torch.no_grad():
+        one, other = (model.imagine(without_agents(scene, hidden)) for scene in (crossroads_batch, elsewhere))
+    assert not one.valid[:, 1].any()
+    assert torch.equal(one.position_m[:, :, :, 2:], other.position_m[:, :, :, 2:])
+    assert torch.equal(one.position_m[:, :, :, 0], other.position_m[:, :, :, 0])
 
 
 def test_the_logged_plan_drives_where_the_ego_drove(crossroads_log: Log) -> None:

@@ -53,7 +53,7 @@ class BevEncoder(nn.Module):
         return features.to(scene.raster.dtype, memory_format=torch.contiguous_format)
 
     def _features(self, scene: Scene) -> Tensor:
-        features = torch.relu(self._shrunk_map(scene))
+        features = torch.relu(self.shrunk_map(scene))
         traffic = occupancy(scene.tracks).to(features.dtype, memory_format=torch.channels_last)
         features = torch.relu(self.shrink(torch.cat([features, traffic], dim=1)))
         for block in self.blocks:
@@ -64,7 +64,7 @@ class BevEncoder(nn.Module):
         refined: Tensor = features + self.refine(coarse)
         return refined
 
-    def _shrunk_map(self, scene: Scene) -> Tensor:
+    def shrunk_map(self, scene: Scene) -> Tensor:
         """The last channel of `shrink_map` is 1 where there is a raster: what it adds is the same for all scenes, and the other
         eight go through a convolution three times as fast as nine.
         """
