@@ -21,36 +21,30 @@ from drive_wm.benchmarks.prediction_forecast import MODES, Modes, both_sides, mo
 from drive_wm.benchmarks.results_file import write_results
 from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.cache import open_cache
+from drive_wm.model.scene_encoder import is_ego
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import Scene
 from drive_wm.structs import cat
-from drive_wm.told import without_lanes, without_raster
+from drive_wm.told import without_agents, without_lanes, without_raster
 
 BATCH = 32
 
 
 def without_others(scene: Scene) -> Scene:
     """The target alone."""
-    return _seen(scene, torch.arange(scene.tracks.kind.shape[1])[:, None] == 0)
+    return without_agents(scene, ~is_ego(scene.tracks.kind))
 
 
 def with_past(steps: int) -> Callable[[Scene], Scene]:
     """Only so many past steps before now; the velocity now stays."""
-    return lambda scene: _seen(scene, torch.arange(scene.tracks.valid.shape[2]) >= scene.tracks.valid.shape[2] - 1 - steps)
 
+    def seen(scene: Scene) -> Scene:
+        tracks = scene.tracks
+        kept = torch.arange(tracks.valid.shape[2]) >= tracks.valid.shape[2] - 1 - steps
+        here = {name: getattr(tracks, name) * kept[:, None] for name in ("position_m", "velocity_mps")}
+        return replace(scene, tracks=replace(tracks, **here, yaw_rad=tracks.yaw_rad * kept, valid=tracks.valid & kept))
 
-def _seen(scene: Scene, kept: Tensor) -> Scene:
-    """Tracks where kept, which broadcasts to (A, T), and zeros elsewhere."""
-    tracks = scene.tracks
-    kept = kept.expand(tracks.valid.shape[1:])
-    here = {name: getattr(tracks, name) * kept[..., None] for name in ("position_m", "velocity_mps")}
-    ever = kept.any(-1)
-    return replace(
-        scene,
-        tracks=replace(
-            tracks, **here, yaw_rad=tracks.yaw_rad * kept, size_m=tracks.size_m * ever[:, None], valid=tracks.valid & kept
-        ),
-    )
+    return seen
 
 
 INPUTS: dict[str, Callable[[Scene], Scene]] = {

@@ -51,7 +51,7 @@ def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
 def without_some(scene: Scene, share: float, random: torch.Generator) -> Scene:
     """Hide some of the others where the scene is seen from a target: of each scene another share of them, `share` at most.
 
-    One of them is the ego, of which targets tell much: it records them. Not every source says where it is.
+    One of them is the ego. Where it drives tells much of a target beside it, but not every source says where it is.
     """
     count, agents = scene.tracks.kind.shape
     hidden = torch.rand(count, agents, generator=random) < share * torch.rand(count, 1, generator=random)
@@ -113,6 +113,7 @@ class Training(lightning.LightningModule):
         if mirror < self.train_config.mirror:
             scene, future = mirrored(scene), mirrored_future(future)
         scene, future = trimmed(scene, future, self.train_config.agents)
+        # Last: it leaves places empty between others, which trimming would cut.
         scene = without_some(scene, self.train_config.hide_others, random)
         losses = self._losses((scene, future), free_ego < self.train_config.free_ego)
         self._need_finite(losses.total, index)

@@ -11,14 +11,7 @@ from drive_wm.log import Log
 from drive_wm.scene import COMMAND_ORIGINS, COMMANDS, Scene
 from drive_wm.scene_at import scene_at, scenes_of
 from drive_wm.structs import tensors
-from drive_wm.told import (
-    with_command,
-    without_agents,
-    without_command,
-    without_ego_status,
-    without_lanes,
-    without_raster,
-)
+from drive_wm.told import with_command, without_agents, without_command, without_ego_status, without_lanes, without_raster
 
 STATUS = ("tracks.position_m", "tracks.yaw_rad", "tracks.velocity_mps", "tracks.valid")
 

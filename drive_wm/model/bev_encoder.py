@@ -65,15 +65,17 @@ class BevEncoder(nn.Module):
         return refined
 
     def shrunk_map(self, scene: Scene) -> Tensor:
-        """The last channel of `shrink_map` is 1 where there is a raster: what it adds is the same for all scenes, and the other
-        eight go through a convolution three times as fast as nine.
+        """`shrink_map` of the raster and a last channel of ones, both 0 where there is no raster.
+
+        What the ones add is the same for all scenes, and eight channels go through a convolution quicker than nine.
         """
         layer = self.shrink_map
         raster = scene.raster.to(torch.bfloat16 if self.bf16 else scene.raster.dtype, memory_format=torch.channels_last)
-        shrunk = functional.conv2d(raster, layer.weight[:, :-1], layer.bias, layer.stride, layer.padding)
+        shrunk = functional.conv2d(raster, layer.weight[:, :-1], None, layer.stride, layer.padding)
         everywhere = scene.raster.new_ones(1, 1, RASTER_SIZE, RASTER_SIZE)
         known = functional.conv2d(everywhere, layer.weight[:, -1:], None, layer.stride, layer.padding)
-        return torch.addcmul(shrunk, scene.has_raster.to(shrunk.dtype)[:, None, None, None], known)
+        bias = layer.bias.to(shrunk.dtype)[:, None, None]  # type: ignore[union-attr]
+        return torch.addcmul(bias, scene.has_raster.to(shrunk.dtype)[:, None, None, None], shrunk + known)
 
 
 def _as_convolutions_write(gradient: Tensor) -> Tensor:
