@@ -106,7 +106,9 @@ def _seen(
     draw_scene(axes, scene, look, view)
     lines = draw_candidates(axes, plans, total_score, chosen, look)
     axes.set_title(f"Seen and chosen: {int(plans.valid[0].sum())} plans weighed", color=look.ink, fontsize=11, loc="left")
-    bar = figure.colorbar(lines, cax=axes.inset_axes((1.02, 0.08, 0.022, 0.84)), extend="min")
+    ticks = lines.norm.inverse(np.linspace(0, 1, 6))  # evenly along the bar: round scores crowd where its scale is dense
+    place = axes.inset_axes((1.02, 0.08, 0.022, 0.84))
+    bar = figure.colorbar(lines, cax=place, extend="min", ticks=ticks, format="%.3g")
     bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
     bar.ax.tick_params(colors=look.ink, labelsize=8)
     bar.outline.set_visible(False)
