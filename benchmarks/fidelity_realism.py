@@ -1,6 +1,6 @@
 """Realism of long imagination: distributions of what agents do, imagined against recorded.
 
-Only what lies within the raster around the ego counts, recorded or imagined: beyond it no model sees a road.
+Only what lies within the raster around the ego, and on the map, counts, recorded or imagined: beyond no model sees a road.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +65,7 @@ def traffic(log: Log, first: int) -> Traffic:
     boxes, kind, valid = _boxes(log)
     time_s = torch.from_numpy(log.time_s)
     after = torch.arange(len(time_s)) >= first
-    near = valid & after & _within_raster(log, boxes.centre_m)
+    near = valid & after & _within_raster(log, boxes.centre_m) & _on_map(log, boxes.centre_m)
     speed, known = speed_mps(boxes.centre_m, valid, time_s)
     accel, changed = accel_mps2(speed, known, time_s)
     values = {"speed": (speed, known), "acceleration": (accel, changed)}
@@ -176,6 +176,11 @@ def _within_raster(log: Log, centre_m: Tensor) -> Tensor:
     ego_from_global = inverse(torch.from_numpy(log.ego_pose))
     x, y = transform(ego_from_global, centre_m.transpose(0, 1)).transpose(0, 1).unbind(-1)
     return (x >= X_RANGE_M[0]) & (x < X_RANGE_M[1]) & (y >= Y_RANGE_M[0]) & (y < Y_RANGE_M[1])
+
+
+def _on_map(log: Log, centre_m: Tensor) -> Tensor:
+    """Whether the map says anything about where box centres (A, S, 2) are."""
+    return torch.from_numpy(shapely.contains_xy(log.map.extent, *centre_m.numpy().transpose(2, 0, 1)) | log.map.extent.is_empty)
 
 
 def _drivable(log: Log, centre_m: Tensor) -> Tensor:

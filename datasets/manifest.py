@@ -11,7 +11,7 @@ from drive_wm import scene
 from drive_wm.errors import InputError
 from drive_wm.scene import SceneConfig
 
-CACHE_VERSION = 5  # raise it whenever the same settings would give other shards
+CACHE_VERSION = 6  # raise it whenever the same settings would give other shards
 Views = Literal["ego", "targets", "all"]  # whose view of a drive a scene is
 RASTER_CONSTANTS = ("CELL_M", "X_RANGE_M", "Y_RANGE_M", "RASTER_SIZE", "EDGE_CLIP_M", "RASTER_LAYERS")
 

@@ -101,19 +101,20 @@ def crop_map(whole: LogMap, path_m: Floats, margin_m: float) -> LogMap:
     new_index = np.full(len(whole.lane_left) + 1, -1, np.int64)  # the last entry answers the link -1
     new_index[kept] = np.arange(len(kept))
     successors = new_index[whole.lane_successors]
-    drivable = shapely.intersection(near(whole.drivable)[0], path.buffer(margin_m))
+    extent = path.buffer(margin_m)
     return LogMap(
         lanes=shapely.multilinestrings(lanes),
         lane_successors=successors[(successors >= 0).all(axis=1)],
         lane_left=new_index[whole.lane_left[kept]],
         lane_right=new_index[whole.lane_right[kept]],
         lane_in_junction=whole.lane_in_junction[kept],
-        drivable=_multipolygon(drivable),
+        drivable=_multipolygon(shapely.intersection(near(whole.drivable)[0], extent)),
         crosswalks=_multipolygon(near(whole.crosswalks)[0]),
         walkways=_multipolygon(near(whole.walkways)[0]),
         stop_lines=shapely.multilinestrings(near(whole.stop_lines)[0]),
         lane_dividers=shapely.multilinestrings(near(whole.lane_dividers)[0]),
         road_dividers=shapely.multilinestrings(near(whole.road_dividers)[0]),
+        extent=extent,
     )
 
 

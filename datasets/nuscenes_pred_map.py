@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
+import shapely
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
@@ -31,6 +32,12 @@ class MapPicture:
         pixels = (points_m - self.origin_m) * self.pixels_per_m
         return np.asarray(((pixels >= -0.5) & (pixels < np.array(self.painted.shape[:2]) - 0.5)).all(-1))
 
+    @property
+    def extent(self) -> shapely.Polygon:
+        """All that it shows, to the middles of its outermost pixels, where traced areas end too; global frame."""
+        last_m = self.origin_m + (np.array(self.painted.shape[:2]) - 1) / self.pixels_per_m
+        return shapely.box(*self.origin_m, *last_m)
+
 
 def vector_map(picture: MapPicture) -> LogMap:
     """The picture as vectors in the global frame, within half a pixel (17 cm)."""
@@ -39,7 +46,8 @@ def vector_map(picture: MapPicture) -> LogMap:
         return placed(trace_lines(picture.painted[..., channel]), picture.origin_m, picture.pixels_per_m)
 
     drivable = placed(trace_areas(picture.painted[..., DRIVABLE]), picture.origin_m, picture.pixels_per_m)
-    return replace(empty_map(), drivable=drivable, lane_dividers=lines(LANE_DIVIDER), road_dividers=lines(ROAD_DIVIDER))
+    dividers = {"lane_dividers": lines(LANE_DIVIDER), "road_dividers": lines(ROAD_DIVIDER)}
+    return replace(empty_map(), drivable=drivable, **dividers, extent=picture.extent)
 
 
 def read_picture(root: Path, scene: str) -> MapPicture:

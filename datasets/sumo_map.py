@@ -81,6 +81,7 @@ def crop(whole: LogMap, to: shapely.Polygon) -> LogMap:
         lane_in_junction=whole.lane_in_junction[kept],
         **{name: _areas(getattr(whole, name).intersection(to)) for name in ("drivable", "crosswalks", "walkways")},
         **{name: _lines(getattr(whole, name).intersection(to)) for name in ("stop_lines", "lane_dividers", "road_dividers")},
+        extent=to,
     )
 
 
@@ -88,7 +89,7 @@ def mirror(m: LogMap) -> LogMap:
     """The same roads reflected in the x axis: traffic that kept right now keeps left."""
     flip = {
         name: shapely.transform(getattr(m, name), lambda points: points * (1, -1))
-        for name in ("lanes", "drivable", "crosswalks", "walkways", "stop_lines", "lane_dividers", "road_dividers")
+        for name in ("lanes", "drivable", "crosswalks", "walkways", "stop_lines", "lane_dividers", "road_dividers", "extent")
     }
     return LogMap(lane_successors=m.lane_successors, lane_left=m.lane_right, lane_right=m.lane_left,
                   lane_in_junction=m.lane_in_junction, **flip)  # fmt: skip

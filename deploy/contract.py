@@ -43,7 +43,7 @@ INPUTS: dict[str, Field] = {
     "elements.kind": ("B E", "0 crosswalk, 1 stop_line, 2 lane_divider, 3 road_divider", "", (0, 3), "0"),
     "elements.valid": ("B E", "", "", None, "False: no element"),
     "raster": ("B layer Y X", "share of the cell: " + ", ".join(RASTER_LAYERS), CELLS, (-1, 1), "0 where has_raster is False"),
-    "edge_m": ("B Y X", "m to the border of the drivable area, positive inside", CELLS, (-10, 10), "0"),
+    "edge_m": ("B Y X", "m to the border of the drivable area, positive inside and beyond the map", CELLS, (-10, 10), "0"),
     "ego_centre_m": ("B", "m from the rear axle forward to the box centre", "ego", (-5, 10), "none"),
     "route_m": ("B R xy", "m", EGO, (-500, 500), "the last point repeated; 0 where has_route is False"),
     "has_route": ("B", "", "", None, "False: no route"),

@@ -17,7 +17,7 @@ from torch import Tensor
 from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Floats, LogMap
-from drive_wm.map_outlines import Outlines, axes_turned, layers_of, outlines_of, seen_from
+from drive_wm.map_outlines import Outlines, axes_turned, layers_of, outlines_of, road_border, seen_from
 from drive_wm.raster_bytes import NOTHING, Bytes, edge_bytes, layer_bytes, raster_of, turn_directions
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M
 
@@ -34,6 +34,7 @@ class Canvas:
         self._frame = poses[0] if len(poses) else np.zeros(3)
         self._poses = relative(poses, self._frame)
         self._outlines = {name: seen_from(x, self._frame) for name, x in outlines_of(log_map).items()}
+        self._border_m, _ = seen_from(road_border(log_map), self._frame)
         self._sheet: _Sheet | None = None
 
     def crop(self, ego_poses: Floats, stored: bool = False) -> tuple[Tensor, Tensor]:
@@ -46,7 +47,7 @@ class Canvas:
         poses = relative(ego_poses, self._frame)
         for i, (pose, corners_m) in enumerate(zip(poses, raster_corners_m(poses), strict=True)):
             if self._sheet is None or not self._sheet.reaches(corners_m):
-                self._sheet = _draw(self._outlines, self._extent_m(pose), _block(pose))
+                self._sheet = _draw(self._outlines, self._border_m, self._extent_m(pose), _block(pose))
             self._sheet.crop(pose, raster[i])
             away_m = self._sheet.distance_m(pose)
             edge_m[i] = edge_bytes(away_m) if stored else away_m
@@ -125,7 +126,7 @@ def _sample(drawn: NDArray[Any], view: tuple[slice, slice, Floats]) -> NDArray[A
     return cv2.warpAffine(seen, to_drawn, (RASTER_SIZE, RASTER_SIZE), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP)
 
 
-def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sheet:
+def _draw(outlines: dict[str, Outlines], border_m: Floats, extent_m: Floats, block: Floats) -> _Sheet:
     """Draw what lies between the lowest and the highest of these points (N, 2), the same whatever else is drawn with it."""
     low = np.floor(extent_m.min(axis=0) / CELL_M).astype(int) - 2
     high = np.ceil(extent_m.max(axis=0) / CELL_M).astype(int) + 3
@@ -145,7 +146,7 @@ def _draw(outlines: dict[str, Outlines], extent_m: Floats, block: Floats) -> _Sh
         empty=[i for i in range(len(RASTER_LAYERS)) if i not in layers],
         layers=[cv2.merge(planes[i : i + 4]) for i in range(0, len(planes), 4)],
         first_point=FINER * low + 1.0,
-        edge_m=edge_distance(outlines["drivable"][0], coarse).round(6).astype(np.float32),
+        edge_m=edge_distance(border_m, coarse).round(6).astype(np.float32),
         first_cell=low + 0.5,
     )
 

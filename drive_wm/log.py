@@ -1,7 +1,7 @@
 """Log: one recorded drive in the global frame, the shape in which every data source arrives."""
 
 import json
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from safetensors.numpy import save
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
-LOG_VERSION = 2
+LOG_VERSION = 3
 KINDS = ("vehicle", "cyclist", "pedestrian", "static")
 VEHICLE, CYCLIST, PEDESTRIAN, STATIC = range(4)
 KEEP = "keep"  # branch_action where the ego just goes on
@@ -39,6 +39,8 @@ class LogMap:
     stop_lines: shapely.MultiLineString
     lane_dividers: shapely.MultiLineString
     road_dividers: shapely.MultiLineString
+    # Beyond it nothing is known, not even that there is no road; empty: the map has no end.
+    extent: shapely.Polygon = field(default_factory=shapely.Polygon)
 
 
 def empty_map() -> LogMap:

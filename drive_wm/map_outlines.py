@@ -12,6 +12,8 @@ from drive_wm.scene import CELL_M
 
 LANE_WIDTH_M = 3.0
 DIVIDER_WIDTH_M = 0.3
+ROUGH_M = 0.5  # a road that is cut off where the map ends may end a little before
+FAR_M = 1e5  # from a map, where nobody gets
 Outlines = tuple[Floats, Floats]  # closed: edges (E, 2, 2) with what they enclose to the left, and weights (E, W) of that
 Shares = NDArray[np.floating[Any]]
 
@@ -23,6 +25,16 @@ def outlines_of(log_map: LogMap) -> dict[str, Outlines]:
     outlines = {name: area_outlines(area) for name, area in areas.items()}
     outlines |= {name: _undirected(strip_outlines(lines, DIVIDER_WIDTH_M)) for name, lines in dividers.items()}
     return outlines | {"lane": strip_outlines(log_map.lanes, LANE_WIDTH_M)}
+
+
+def road_border(log_map: LogMap) -> Outlines:
+    """The border of the drivable area, in the global frame; where the map ends no road does."""
+    road = _dissolved(log_map.drivable)
+    if road.is_empty or log_map.extent.is_empty:
+        return area_outlines(road)
+    shown = log_map.extent.buffer(-ROUGH_M, join_style="mitre")
+    unknown = log_map.extent.envelope.buffer(FAR_M, join_style="mitre").difference(shown)
+    return area_outlines(shapely.multipolygons(shapely.get_parts(road.union(unknown))))
 
 
 def _undirected(strips: Outlines) -> Outlines:

@@ -80,7 +80,7 @@ class Scene(TensorStruct):
     lanes: Lanes
     elements: Elements
     raster: Tensor  # (B, C, Y, X) RASTER_LAYERS: covered share of each cell in 0..1, lane_cos and lane_sin in -1..1
-    edge_m: Tensor  # (B, Y, X) distance to the border of the drivable area, positive inside
+    edge_m: Tensor  # (B, Y, X) distance to the border of the drivable area, positive inside and beyond the map
     ego_centre_m: Tensor  # (B,) the ego's box centre lies this far ahead of the rear axle
     route_m: Tensor  # (B, R, 2) points ahead along the route, the last repeated
     has_route: Tensor  # (B,) bool

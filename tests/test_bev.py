@@ -14,7 +14,7 @@ from drive_wm.bev import Canvas, relative
 from drive_wm.coverage import Grid, coverage
 from drive_wm.edge_distance import edge_distance
 from drive_wm.log import Log, LogMap, empty_map
-from drive_wm.map_outlines import layers_of, outlines_of, seen_from
+from drive_wm.map_outlines import layers_of, outlines_of, road_border, seen_from
 from drive_wm.scene import CELL_M, RASTER_LAYERS, RASTER_SIZE
 
 HERE = np.zeros(3)
@@ -35,7 +35,7 @@ def drawn(log_map: LogMap, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     layers = {}
     for name, (edges, weight) in outlines.items():
         layers |= layers_of(name, coverage(edges, weight, GRID))
-    return np.stack([layers[name] for name in RASTER_LAYERS]), edge_distance(outlines["drivable"][0], GRID)
+    return np.stack([layers[name] for name in RASTER_LAYERS]), edge_distance(seen_from(road_border(log_map), pose)[0], GRID)
 
 
 @settings(max_examples=12)
@@ -110,6 +110,19 @@ def test_no_drivable_area_is_distance_zero_and_one_far_away_is_ten_metres_outsid
     assert (edge_m == 0).all()
     _, edge_m = seen(replace(nothing, drivable=shapely.MultiPolygon([shapely.box(900, 0, 950, 9)])))
     assert (edge_m == -10).all()
+
+
+@pytest.mark.parametrize("ends_at_m", [20.0, 19.7])
+def test_where_the_map_ends_no_road_does(ends_at_m):
+    """The road is known up to x = 20 m, drawn perhaps a little less far: nothing is its end, and beyond all may be road."""
+    road = shapely.MultiPolygon([shapely.box(-90, -4, ends_at_m, 4)])
+    raster, edge_m = seen(replace(empty_map(), drivable=road, extent=shapely.box(-90, -90, 20, 90)))
+    at_20_m = COLUMN_0 + 40
+    assert edge_m[ROW_0, at_20_m - 4 : at_20_m].min() == pytest.approx(3.75)
+    assert (edge_m[:, at_20_m + 20 :] == 10).all()
+    assert edge_m[ROW_0 + 40, 0] == -10  # off the road, 16 m from it, where the map says so
+    assert (raster[0, :, at_20_m + 1 :] == 0).all()
+    assert raster[0].sum() * CELL_M**2 == pytest.approx((30 + ends_at_m) * 8, abs=1.0)
 
 
 def test_a_seam_between_two_polygons_is_no_border():

@@ -62,6 +62,17 @@ def test_the_walker_leaves_the_raster():
     assert peak("speed", found.histograms["speed", "pedestrian"]) == pytest.approx(0.0, abs=1e-6)
 
 
+def test_what_lies_beyond_the_map_is_not_counted():
+    """The map ends at x = 70: the ego is beyond it from keyframe 14 on, the car from keyframe 12 on."""
+    log = straight()
+    found = traffic(replace(log, map=replace(log.map, extent=shapely.box(-50, -30, 70, 30))), 1)
+    off_road, asked = found.rates["off-road", "0 to 10 s"]
+    assert asked == 13 + 11
+    assert off_road == (13 - 9) + (11 - 7)
+    assert found.histograms["speed", "vehicle"].sum() == asked
+    assert found.rates["finite", "0 to 10 s"] == (60.0, 60.0)
+
+
 def test_overlap_is_counted_for_both():
     found = traffic(straight(gap_m=-0.5), 1)
     assert found.rates["overlap", "0 to 10 s"][0] == 40

@@ -47,6 +47,7 @@ def test_crop_keeps_what_is_near(dataroot):
     assert starts[0] == 0
     assert max(starts) <= 60
     assert near.drivable.bounds == pytest.approx((0, -6, 60, 6), abs=0.5)
+    assert near.extent.bounds == pytest.approx((-50, -50, 60, 50), abs=0.5)
     assert len(near.crosswalks.geoms) == 0  # 52 m away
     assert len(near.road_dividers.geoms) == 1
 

@@ -19,6 +19,7 @@ def test_rows_of_a_picture_run_along_x(root):
     drawn = vector_map(read_picture(root, "scene-0001"))
     assert drawn.drivable.bounds == pytest.approx((370, 990, 430, 1010))
     assert drawn.road_dividers.length == pytest.approx(60, abs=1)
+    assert drawn.extent.bounds == pytest.approx((350, 950, 450, 1050))
 
 
 def test_inside(root):

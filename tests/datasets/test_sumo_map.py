@@ -18,6 +18,7 @@ def test_crop_renumbers_links(make_log: Callable[..., Log]) -> None:
     assert part.lane_right.tolist() == [-1, 0]
     assert part.drivable.area == 38 * 10
     assert part.lane_dividers.length == 38
+    assert part.extent.bounds == (1, -10, 39, 10)
 
 
 def test_mirror_swaps_left_and_right_and_undoes_itself(make_log: Callable[..., Log]) -> None:
