@@ -1,6 +1,7 @@
 """Realism of long imagination: distributions of what agents do, imagined against recorded.
 
-Only what lies within the raster around the ego, and on the map, counts, recorded or imagined: beyond no model sees a road.
+Only what lies within the raster around the ego counts, recorded or imagined: beyond it no model sees a road. Nor does one beyond
+the map, so who has left it does not count any more.
 """
 
 from collections.abc import Mapping, Sequence
@@ -65,7 +66,7 @@ def traffic(log: Log, first: int) -> Traffic:
     boxes, kind, valid = _boxes(log)
     time_s = torch.from_numpy(log.time_s)
     after = torch.arange(len(time_s)) >= first
-    near = valid & after & _within_raster(log, boxes.centre_m) & _on_map(log, boxes.centre_m)
+    near = valid & after & _within_raster(log, boxes.centre_m) & _kept_to_map(log, boxes.centre_m, valid)
     speed, known = speed_mps(boxes.centre_m, valid, time_s)
     accel, changed = accel_mps2(speed, known, time_s)
     values = {"speed": (speed, known), "acceleration": (accel, changed)}
@@ -178,9 +179,13 @@ def _within_raster(log: Log, centre_m: Tensor) -> Tensor:
     return (x >= X_RANGE_M[0]) & (x < X_RANGE_M[1]) & (y >= Y_RANGE_M[0]) & (y < Y_RANGE_M[1])
 
 
-def _on_map(log: Log, centre_m: Tensor) -> Tensor:
-    """Whether the map says anything about where box centres (A, S, 2) are."""
-    return torch.from_numpy(shapely.contains_xy(log.map.extent, *centre_m.numpy().transpose(2, 0, 1)) | log.map.extent.is_empty)
+def _kept_to_map(log: Log, centre_m: Tensor, valid: Tensor) -> Tensor:
+    """Whether box centres (A, S, 2) have been where the map says something as long as they are there (A, S)."""
+    if log.map.extent.is_empty:
+        return torch.ones_like(valid)
+    shapely.prepare(log.map.extent)
+    on_map = torch.from_numpy(shapely.contains_xy(log.map.extent, *centre_m.numpy().transpose(2, 0, 1)))
+    return (on_map | ~valid).long().cumprod(1).bool()
 
 
 def _drivable(log: Log, centre_m: Tensor) -> Tensor:

@@ -62,10 +62,12 @@ def test_the_walker_leaves_the_raster():
     assert peak("speed", found.histograms["speed", "pedestrian"]) == pytest.approx(0.0, abs=1e-6)
 
 
-def test_what_lies_beyond_the_map_is_not_counted():
-    """The map ends at x = 70: the ego is beyond it from keyframe 14 on, the car from keyframe 12 on."""
+def test_who_has_left_the_map_does_not_count():
+    """The map ends at x = 70: the ego is beyond it from keyframe 14 on, the car from 12 on, though it turns back at 16."""
     log = straight()
-    found = traffic(replace(log, map=replace(log.map, extent=shapely.box(-50, -30, 70, 30))), 1)
+    position_m = log.position_m.copy()
+    position_m[0, 16:, 0] = 60.0
+    found = traffic(replace(log, position_m=position_m, map=replace(log.map, extent=shapely.box(-50, -30, 70, 30))), 1)
     off_road, asked = found.rates["off-road", "0 to 10 s"]
     assert asked == 13 + 11
     assert off_road == (13 - 9) + (11 - 7)
