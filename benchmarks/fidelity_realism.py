@@ -1,7 +1,7 @@
 """Realism of long imagination: distributions of what agents do, imagined against recorded.
 
-Only what lies within the raster around the ego counts, recorded or imagined: beyond it no model sees a road. Nor does one beyond
-the map, so who has left it does not count any more.
+Only what lies within the raster around the ego counts, recorded or imagined: beyond it no model sees a road. Nor does one
+beyond the map, so who has left it does not count any more.
 """
 
 from collections.abc import Mapping, Sequence
