@@ -46,8 +46,13 @@ def vector_map(picture: MapPicture) -> LogMap:
         return placed(trace_lines(picture.painted[..., channel]), picture.origin_m, picture.pixels_per_m)
 
     drivable = placed(trace_areas(picture.painted[..., DRIVABLE]), picture.origin_m, picture.pixels_per_m)
-    dividers = {"lane_dividers": lines(LANE_DIVIDER), "road_dividers": lines(ROAD_DIVIDER)}
-    return replace(empty_map(), drivable=drivable, **dividers, extent=picture.extent)
+    return replace(
+        empty_map(),
+        drivable=drivable,
+        lane_dividers=lines(LANE_DIVIDER),
+        road_dividers=lines(ROAD_DIVIDER),
+        extent=picture.extent,
+    )
 
 
 def read_picture(root: Path, scene: str) -> MapPicture:

@@ -2,12 +2,14 @@
 
 from io import BytesIO
 from textwrap import shorten
+from typing import cast
 
 import numpy as np
 import torch
 from matplotlib.artist import Artist
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.collections import LineCollection
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure, SubFigure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
@@ -106,7 +108,8 @@ def _seen(
     draw_scene(axes, scene, look, view)
     lines = draw_candidates(axes, plans, total_score, chosen, look)
     axes.set_title(f"Seen and chosen: {int(plans.valid[0].sum())} plans weighed", color=look.ink, fontsize=11, loc="left")
-    ticks = lines.norm.inverse(np.linspace(0, 1, 6))  # evenly along the bar: round scores crowd where its scale is dense
+    # Evenly along the bar: round scores crowd where its scale is dense.
+    ticks = cast(Normalize, lines.norm).inverse(np.linspace(0, 1, 6))
     place = axes.inset_axes((1.02, 0.08, 0.022, 0.84))
     bar = figure.colorbar(lines, cax=place, extend="min", ticks=ticks, format="%.3g")
     bar.set_label("total score of a plan (higher is better)", color=look.ink, fontsize=9)
