@@ -72,7 +72,7 @@ def traffic(log: Log, first: int) -> Traffic:
     values = {"speed": (speed, known), "acceleration": (accel, changed)}
     rates = {"finite": (boxes.centre_m.isfinite().all(-1) & boxes.yaw_rad.isfinite(), valid & after)}
     if not log.map.drivable.is_empty:
-        off = ~_drivable(log, boxes.centre_m)
+        off = ~_inside(log.map.drivable, boxes.centre_m)
         rates["off-road"] = (off, near & (kind == VEHICLE)[:, None])
     if log.has_all_traffic:
         gap_m = nearest_gap_m(boxes.map(lambda x: x.transpose(0, 1)), valid.T).T
@@ -183,14 +183,12 @@ def _kept_to_map(log: Log, centre_m: Tensor, valid: Tensor) -> Tensor:
     """Whether box centres (A, S, 2) have been where the map says something as long as they are there (A, S)."""
     if log.map.extent.is_empty:
         return torch.ones_like(valid)
-    shapely.prepare(log.map.extent)
-    on_map = torch.from_numpy(shapely.contains_xy(log.map.extent, *centre_m.numpy().transpose(2, 0, 1)))
-    return (on_map | ~valid).long().cumprod(1).bool()
+    return (_inside(log.map.extent, centre_m) | ~valid).long().cumprod(1).bool()
 
 
-def _drivable(log: Log, centre_m: Tensor) -> Tensor:
-    shapely.prepare(log.map.drivable)
-    return torch.from_numpy(shapely.contains_xy(log.map.drivable, *centre_m.numpy().transpose(2, 0, 1)))
+def _inside(area: shapely.Geometry, centre_m: Tensor) -> Tensor:
+    shapely.prepare(area)
+    return torch.from_numpy(shapely.contains_xy(area, *centre_m.numpy().transpose(2, 0, 1)))
 
 
 def _windows(seconds: Tensor) -> dict[str, Tensor]:

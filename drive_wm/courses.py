@@ -38,8 +38,8 @@ def choose_courses(scene: Scene, rollouts: Rollouts, drawn: Tensor) -> Courses:
     """Courses (B, A, T) of all agents, given the joint mode (B,) that was drawn; K = 1.
 
     One after the other, the ego and then the nearest first, each takes the course on which it gets least far off the road and
-    into what is ahead of it, as the others have chosen by then. What is off the road already, what is beyond the raster, scenes
-    without one, and boxes that overlap already do not count.
+    into what is ahead of it, as the others have chosen by then. What is off the road already, what is beyond the raster or the
+    map, scenes without one, and boxes that overlap already do not count.
     """
     modes = rollouts.mode_logits.shape[1]
     likely = rollouts.mode_logits.log_softmax(-1)

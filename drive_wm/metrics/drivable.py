@@ -19,7 +19,7 @@ def sample_raster(layers: Tensor, points_m: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def excursion_m(edge_m: Tensor, ego: Boxes) -> Tensor:
-    """Metres (B, K, T) that the worst corner of the ego lies outside the drivable area; 0 inside and beyond the raster."""
+    """Metres (B, K, T) that the worst corner of the ego is outside the drivable area; 0 inside, beyond raster or map."""
     corners = corners_m(ego.centre_m, ego.yaw_rad, ego.size_m)
     distance_m, known = sample_raster(edge_m[:, None], corners.flatten(1, 3))
     outside_m = torch.where(known, torch.relu(-distance_m[:, 0]), 0.0)
