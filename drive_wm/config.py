@@ -22,6 +22,7 @@ class TrainConfig:
     epochs: int = 20
     batch: int = 16
     learning_rate: float = 1e-3
+    rise: float = 0.3  # share of the run in which the learning rate rises
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
@@ -55,6 +56,7 @@ class EgoTrainConfig:
     epochs: int = 60
     batch: int = 256
     learning_rate: float = 2e-3
+    rise: float = 0.3  # share of the run in which the learning rate rises
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
     hide_ego_status: float = 0.25  # share of samples without the ego's motion

@@ -68,6 +68,7 @@ def one_cycle(
         optimizer,
         settings.learning_rate,
         total_steps=max(int(trainer.estimated_stepping_batches), 2),
+        pct_start=settings.rise,
         cycle_momentum="betas" in optimizer.defaults,
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
