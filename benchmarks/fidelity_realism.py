@@ -1,7 +1,9 @@
 """Realism of long imagination: distributions of what agents do, imagined against recorded.
 
 Only what lies within the raster around the ego counts, recorded or imagined: beyond it no model sees a road. Nor does one
-beyond the map, so who has left it does not count any more.
+beyond the map, so who has left it does not count any more. Distributions stop earlier, once an agent sees the end of the map
+ahead of it, and in them every agent counts once: maps are small, and those who drive fast are soon gone, while those who
+stand stay for the whole rollout.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,6 +24,7 @@ from drive_wm.metrics.traffic import accel_mps2, nearest_gap_m, speed_mps
 from drive_wm.scene import X_RANGE_M, Y_RANGE_M
 
 SPLITS = 200  # random halves of the logs, whose mean distance is the floor
+SIGHT_M = 50.0  # how far ahead the model looks where an agent starts
 WINDOWS_S = ((0, 10), (10, 20), (20, 40), (40, 60))
 
 
@@ -52,7 +55,7 @@ MOVERS = (VEHICLE, CYCLIST, PEDESTRIAN)
 class Traffic:
     """Histograms and counts of one drive or several rollouts of it."""
 
-    histograms: Mapping[tuple[str, str], Tensor]  # quantity, kind -> (N,)
+    histograms: Mapping[tuple[str, str], Tensor]  # quantity, kind -> (N,), every agent's summing to 1
     rates: Mapping[tuple[str, str], tuple[float, float]]  # rate, window -> how many of how many agent-steps
 
 
@@ -67,6 +70,8 @@ def traffic(log: Log, first: int) -> Traffic:
     time_s = torch.from_numpy(log.time_s)
     after = torch.arange(len(time_s)) >= first
     near = valid & after & _within_raster(log, boxes.centre_m) & _kept_to_map(log, boxes.centre_m, valid)
+    heading = torch.stack([boxes.yaw_rad.cos(), boxes.yaw_rad.sin()], dim=-1)
+    free = near & _kept_to_map(log, boxes.centre_m + SIGHT_M * heading, valid)
     speed, known = speed_mps(boxes.centre_m, valid, time_s)
     accel, changed = accel_mps2(speed, known, time_s)
     values = {"speed": (speed, known), "acceleration": (accel, changed)}
@@ -81,7 +86,7 @@ def traffic(log: Log, first: int) -> Traffic:
     seconds = time_s - time_s[first - 1 if first else 0]
     return Traffic(
         {
-            (name, KINDS[k]): _histogram(QUANTITIES[name], value[near & there & (kind == k)[:, None]])
+            (name, KINDS[k]): _histogram(QUANTITIES[name], value, free & there & (kind == k)[:, None])
             for name, (value, there) in values.items()
             for k in MOVERS
         },
@@ -119,7 +124,7 @@ def realism_rows(logs: Sequence[Traffic], imagined: Sequence[Traffic], about: Ma
 def _distance(quantity: Quantity, logs: Tensor, imagined: Tensor) -> dict[str, object]:
     """Histograms (G, N) by drive: their distance, its interval by drive, and the mean distance of halves of the logs."""
     width = quantity.width
-    row: dict[str, object] = {"unit": quantity.unit, "n": int(imagined.sum()), "n_logs": int(logs.sum())}
+    row: dict[str, object] = {"unit": quantity.unit, "n": round(float(imagined.sum())), "n_logs": round(float(logs.sum()))}
     centres = quantity.low + width * (torch.arange(quantity.bins) + 0.5)
     row |= {f"mean_{name}": float((x.sum(0) * centres).sum() / x.sum()) for name, x in (("logs", logs), ("imagined", imagined))}
     row["w1"] = float(wasserstein_1(imagined.sum(0), logs.sum(0), width))
@@ -154,8 +159,10 @@ def _rates(logs: Sequence[Traffic], imagined: Sequence[Traffic], key: tuple[str,
     return row
 
 
-def _histogram(quantity: Quantity, values: Tensor) -> Tensor:
-    return histogram(values, quantity.low, quantity.high, quantity.bins)
+def _histogram(quantity: Quantity, values: Tensor, counted: Tensor) -> Tensor:
+    """Histogram (N,) of values (A, S) where they are counted (A, S), each agent's as much as another's."""
+    share = counted / counted.sum(1, keepdim=True).clamp(min=1)
+    return histogram(values[counted], quantity.low, quantity.high, quantity.bins, share[counted])
 
 
 def _boxes(log: Log) -> tuple[Boxes, Tensor, Tensor]:
@@ -180,7 +187,7 @@ def _within_raster(log: Log, centre_m: Tensor) -> Tensor:
 
 
 def _kept_to_map(log: Log, centre_m: Tensor, valid: Tensor) -> Tensor:
-    """Whether box centres (A, S, 2) have been where the map says something as long as they are there (A, S)."""
+    """Whether points (A, S, 2) have been where the map says something as long as their agents are there (A, S)."""
     if log.map.extent.is_empty:
         return torch.ones_like(valid)
     return (_inside(log.map.extent, centre_m) | ~valid).long().cumprod(1).bool()

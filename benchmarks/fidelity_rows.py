@@ -40,10 +40,11 @@ vehicles along lanes. The model `majority` says of all what most of them do. Bot
   `change_of_yielding_m`, `true_change_of_yielding_m`, mean change of the way of those that yield, as imagined and in truth;
   `branches: sign, reacted`: of those that reacted alone
 
-Realism of rollouts over `seconds`; n counts imagined agent-steps, `n_logs` recorded ones, within the raster's reach of the
-ego. `realism: speed of vehicles`, ...: `w1`, the Wasserstein-1 distance of imagined from recorded, in `unit`; `w1_floor`, its
-mean between random halves of the recorded drives; `mean_imagined`, `mean_logs`. `realism: off-road, 0 to 10 s`, `realism:
-overlap, ...`, `realism: finite, ...`: `rate_imagined` in that window of the rollouts, `rate_logs` over all time.
+Realism of rollouts over `seconds`, within the raster's reach of the ego. `realism: speed of vehicles`, ...: `w1`, the
+Wasserstein-1 distance of imagined from recorded, in `unit`; `w1_floor`, its mean between random halves of the recorded drives;
+`mean_imagined`, `mean_logs`; n counts imagined agents, `n_logs` recorded ones: each counts once, until it sees the end of the
+map. `realism: off-road, 0 to 10 s`, `realism: overlap, ...`, `realism: finite, ...`: `rate_imagined` in that window of the
+rollouts, `rate_logs` over all time; n and `n_logs` count agent-steps.
 
 `_low` and `_high` end a 95 % interval by drive; null for a single drive. `not_measured` in the first row says what was left
 out, in how many drives, and why.

@@ -71,8 +71,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="KEY=VALUE", help="of every run: train.epochs=2, for example")
     options = parser.parse_args()
-    # One process: several would each run this command.
-    overrides = [*options.overrides, "train.processes=1", f"train.stride={options.stride}"]
+    # One process: several would each run this command. And a moving average as short as the run.
+    overrides = ["train.ema=0.98", *options.overrides, "train.processes=1", f"train.stride={options.stride}"]
     cache = open_cache(options.val)
     views = target_scenes(cache, options.every, cache.manifest.config)
     scenes, truths_m = [scene for _, scene, _ in views], torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])

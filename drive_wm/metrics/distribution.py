@@ -4,10 +4,10 @@ import torch
 from torch import Tensor
 
 
-def histogram(values: Tensor, low: float, high: float, bins: int) -> Tensor:
-    """Counts (N,) of values (S,) in equal bins; what lies outside counts in the first or last."""
+def histogram(values: Tensor, low: float, high: float, bins: int, weights: Tensor | None = None) -> Tensor:
+    """Counts (N,) of values (S,) in equal bins, or sums of their weights; what lies outside counts in the first or last."""
     at = ((values - low) / (high - low) * bins).floor().long().clamp(0, bins - 1)
-    return torch.bincount(at, minlength=bins).double()
+    return torch.bincount(at, weights, minlength=bins).double()
 
 
 def wasserstein_1(a: Tensor, b: Tensor, width: float) -> Tensor:

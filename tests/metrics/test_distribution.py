@@ -15,6 +15,8 @@ from drive_wm.metrics.distribution import auroc, histogram, wasserstein_1, wins
 def test_histogram_by_hand():
     """Bins of 0.5 from 0 to 2; what lies outside counts at the ends."""
     assert histogram(torch.tensor([-3.0, 0.2, 0.5, 1.9, 2.0, 7.0]), 0.0, 2.0, 4).tolist() == [2, 1, 0, 3]
+    weights = torch.tensor([0.5, 0.25, 1.0, 2.0])
+    assert histogram(torch.tensor([-3.0, 0.2, 0.5, 7.0]), 0.0, 2.0, 4, weights).tolist() == [0.75, 1, 0, 2]
 
 
 DISTANCES = {  # counts a, counts b, W1 at width 0.5
