@@ -42,16 +42,17 @@ def drawn(log_map: LogMap, pose: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 @given(st.integers(0, 23), st.floats(-8, 8), st.floats(-8, 8), st.floats(-pi, pi))
 @example(4, 0.0, 0.0, 0.0)  # a border lies level on the middle of a row, but for rounding
 def test_it_is_the_exact_drawing_but_for_a_soft_edge(crossroads_log: Log, step, x_m, y_m, yaw_rad):
-    """On average to 0.005. A border's cell may be off by an eighth where a line interpolated over 0.25 m cuts a kink, by more
-    where two borders meet; one of a divider, whose share is scaled by 5 / 3, by more yet; a distance by a quarter of a metre
-    where two borders are equally near.
+    """On average to 0.005. A border's cell may be off by an eighth where a line interpolated over 0.25 m cuts a kink, 5 / 3 of
+    that for a divider, whose share is scaled so, and by more where two borders meet; a distance by a quarter of a metre where
+    two borders are equally near.
     """
     pose = crossroads_log.ego_pose[step] + [x_m, y_m, yaw_rad]
     raster, edge_m = seen(crossroads_log.map, pose, crossroads_log.ego_pose)
     exact, exact_edge_m = drawn(crossroads_log.map, pose)
     off = np.abs(raster - exact)
     assert off.mean(axis=(1, 2)).max() < 0.005
-    assert np.quantile(off, 0.999, axis=(1, 2)).max() < 0.2
+    eighth = np.array([5 / 3 if name.endswith("divider") else 1 for name in RASTER_LAYERS]) / 8
+    assert (np.quantile(off, 0.999, axis=(1, 2)) < eighth + 1 / 255).all()  # values are bytes
     assert off.max() < 0.4
     assert np.abs(edge_m - exact_edge_m).mean() < 0.01
     assert np.abs(edge_m - exact_edge_m).max() < CELL_M / 2 + 0.01
