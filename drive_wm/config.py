@@ -42,6 +42,7 @@ class TrainConfig:
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
     workers: int = 0  # that read scenes, beside each process that trains
     processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
+    own_steps: int = 1  # that each process takes before all agree on the mean of their weights; 1: on every gradient's
     seed: int = 0
 
 
@@ -66,6 +67,7 @@ class EgoTrainConfig:
     precision: Literal["32-true"] = "32-true"
     hold_out: int = 10  # every n-th log is for validation; 0: none
     processes: int = 1
+    own_steps: int = 1
     seed: int = 0
 
 
@@ -89,9 +91,10 @@ BASE = Config()
 # BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
-        epochs=6,
+        epochs=7,
         batch=16,
         learning_rate=2e-3,
+        rise=0.1,
         agents=8,
         map_dropout=0.05,
         ema=0.999,
@@ -99,6 +102,7 @@ CPU_HOUR = Config(
         hold_out=40,
         ego_stride=4,
         processes=2,
+        own_steps=8,
     )
 )
 PRESETS: dict[str, Config | EgoConfig] = {"tiny": TINY, "base": BASE, "cpu-hour": CPU_HOUR, "ego_history": EgoConfig()}

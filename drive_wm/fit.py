@@ -6,9 +6,10 @@ from typing import Any
 
 import lightning
 import torch
-from lightning.pytorch.callbacks import EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, ModelCheckpoint, TQDMProgressBar
 from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, distributed
 from torch.utils.data import DataLoader
 
 from drive_wm.checkpoint import Origin
@@ -25,6 +26,40 @@ def last_checkpoint(out: Path, resume: bool) -> Path | None:
     if last.exists() and not resume:
         raise InputError(f"{out} already holds a run. Add --resume to go on with it, or pass another --out.")
     return last if last.exists() else None
+
+
+class OwnSteps(Callback):
+    """Each process steps with its own gradients, and every few steps all take the mean of their weights: none waits long.
+
+    Local SGD (Stich 2019, arXiv:1805.09767). As an epoch ends, before it is saved, they also take the mean of what their
+    optimisers remember, so that a resumed run goes on as the uninterrupted one would have.
+    """
+
+    def __init__(self, steps: int) -> None:
+        self.steps = steps
+
+    def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        wrapped: Any = trainer.strategy.model
+        wrapped.require_backward_grad_sync = False
+
+    def on_train_batch_end(
+        self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        if (batch_idx + 1) % self.steps == 0:
+            _agree([weight.data for weight in pl_module.parameters()])
+
+    def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        _agree([weight.data for weight in pl_module.parameters()])
+        states = trainer.optimizers[0].state.values()
+        _agree([x for state in states for x in state.values() if isinstance(x, Tensor) and x.is_floating_point()])
+
+
+def _agree(tensors: Sequence[Tensor]) -> None:
+    """Fill these with their means over all processes, in place and as they lie in memory."""
+    together = torch.cat([x.flatten() for x in tensors]) / distributed.get_world_size()
+    distributed.all_reduce(together)
+    for x, mean in zip(tensors, together.split([x.numel() for x in tensors]), strict=True):
+        x.copy_(mean.view_as(x))
 
 
 def fit(
@@ -47,6 +82,7 @@ def fit(
         callbacks=[
             ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
             TQDMProgressBar(),
+            *([OwnSteps(settings.own_steps)] if settings.processes > 1 and settings.own_steps > 1 else []),
             *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
         ],
         precision=settings.precision,

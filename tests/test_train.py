@@ -45,23 +45,25 @@ def run(cache: Path, out: Path, *flags: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "drive_wm.cli", "train", "--cache", str(cache), "--preset", "tiny", "--out", str(out)]
     log = out.with_suffix(".log").open("ab")
     env = os.environ | {"OMP_NUM_THREADS": "1"}
-    return subprocess.Popen([*command, *flags, *OVERRIDES, *SIZES], stdout=log, stderr=log, env=env)
+    return subprocess.Popen([*command, *flags, *OVERRIDES, *SIZES], stdout=log, stderr=log, env=env, start_new_session=True)
 
 
 @pytest.mark.slow
-def test_a_killed_run_resumes_as_if_nothing_had_happened(cache: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("flags", [(), ("train.processes=2", "train.own_steps=3")], ids=["one process", "two processes"])
+def test_a_killed_run_resumes_as_if_nothing_had_happened(cache: Path, tmp_path: Path, flags: tuple[str, ...]) -> None:
+    """Two processes that step alone agree on weights and momenta before the run is saved."""
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    assert run(cache, whole).wait(300) == 0
-    first = run(cache, killed)
+    assert run(cache, whole, *flags).wait(300) == 0, whole.with_suffix(".log").read_text()
+    first = run(cache, killed, *flags)
     deadline = time.monotonic() + 300
     while not (killed / "checkpoints" / "last.ckpt").exists():
         assert first.poll() is None, killed.with_suffix(".log").read_text()
         assert time.monotonic() < deadline
         time.sleep(0.01)
-    first.send_signal(signal.SIGKILL)
+    os.killpg(first.pid, signal.SIGKILL)
     first.wait()
     assert not (killed / "weights.safetensors").exists(), "the run ended before it could be killed"
-    assert run(cache, killed, "--resume").wait(300) == 0, killed.with_suffix(".log").read_text()
+    assert run(cache, killed, *flags, "--resume").wait(300) == 0, killed.with_suffix(".log").read_text()
     expected, resumed = (load_weights(str(path))[0].state_dict() for path in (whole, killed))
     for name, value in expected.items():
         assert_close(resumed[name], value, atol=0, rtol=0, msg=name)
