@@ -39,7 +39,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "views of egos alone": ("train.views=ego", "train.ego_stride=1"),
     "all views of egos too": ("train.ego_stride=1",),
     "layers half again as wide": ("model.encoder.width=96", "model.dynamics.width=96", "model.dynamics.message_width=48"),
-    "learning rate rises for a tenth of the run": ("train.rise=0.1",),
+    "learning rate rises for three tenths of the run": ("train.rise=0.3",),
     "learning rate half again as high": ("train.learning_rate=3e-3",),
     "weight decay ten times as strong": ("train.weight_decay=0.1",),
     "nobody hidden": ("train.hide_others=0",),
