@@ -21,10 +21,11 @@ from drive_wm.geometry import inverse, transform
 from drive_wm.log import CYCLIST, KINDS, PEDESTRIAN, STATIC, VEHICLE, Log
 from drive_wm.metrics.distribution import histogram, wasserstein_1
 from drive_wm.metrics.traffic import accel_mps2, nearest_gap_m, speed_mps
+from drive_wm.model.bev_encoder import FAN
 from drive_wm.scene import X_RANGE_M, Y_RANGE_M
 
 SPLITS = 200  # random halves of the logs, whose mean distance is the floor
-SIGHT_M = 50.0  # how far ahead the model looks where an agent starts
+SIGHT_M = max(distance_m for distance_m, _ in FAN)  # how far ahead the model looks where an agent starts
 WINDOWS_S = ((0, 10), (10, 20), (20, 40), (40, 60))
 
 
@@ -186,11 +187,11 @@ def _within_raster(log: Log, centre_m: Tensor) -> Tensor:
     return (x >= X_RANGE_M[0]) & (x < X_RANGE_M[1]) & (y >= Y_RANGE_M[0]) & (y < Y_RANGE_M[1])
 
 
-def _kept_to_map(log: Log, centre_m: Tensor, valid: Tensor) -> Tensor:
+def _kept_to_map(log: Log, points_m: Tensor, valid: Tensor) -> Tensor:
     """Whether points (A, S, 2) have been where the map says something as long as their agents are there (A, S)."""
     if log.map.extent.is_empty:
         return torch.ones_like(valid)
-    return (_inside(log.map.extent, centre_m) | ~valid).long().cumprod(1).bool()
+    return (_inside(log.map.extent, points_m) | ~valid).long().cumprod(1).bool()
 
 
 def _inside(area: shapely.Geometry, centre_m: Tensor) -> Tensor:

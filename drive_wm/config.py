@@ -42,7 +42,7 @@ class TrainConfig:
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
     workers: int = 0  # that read scenes, beside each process that trains
     processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
-    own_steps: int = 1  # that each process takes before all agree on the mean of their weights; 1: on every gradient's
+    own_steps: int = 1  # that each of two or more `processes` takes before all take the mean weights; 1: of every gradient
     seed: int = 0
 
 
@@ -67,7 +67,7 @@ class EgoTrainConfig:
     precision: Literal["32-true"] = "32-true"
     hold_out: int = 10  # every n-th log is for validation; 0: none
     processes: int = 1
-    own_steps: int = 1
+    own_steps: int = 1  # as above
     seed: int = 0
 
 
