@@ -99,12 +99,13 @@ def fit(
 def one_cycle(
     optimizer: torch.optim.Optimizer, trainer: lightning.Trainer, settings: TrainConfig | EgoTrainConfig
 ) -> OptimizerLRSchedulerConfig:
-    """The learning rate rises and falls once over the whole run, and AdamW's momentum the other way."""
+    """The learning rate rises and falls once over the whole run, in straight lines, and AdamW's momentum the other way."""
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
         settings.learning_rate,
         total_steps=max(int(trainer.estimated_stepping_batches), 2),
         pct_start=settings.rise,
+        anneal_strategy="linear",
         cycle_momentum="betas" in optimizer.defaults,
     )
     return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
