@@ -91,12 +91,12 @@ BASE = Config()
 # BASE for two cores: fewer passes, each as cheap as it can be without losing accuracy that counts.
 CPU_HOUR = Config(
     train=TrainConfig(
-        epochs=8,
+        epochs=7,
         batch=16,
         learning_rate=2e-3,
         rise=0.1,
         agents=8,
-        map_dropout=0.05,
+        map_dropout=0.0,
         ema=0.999,
         bf16_maps=True,
         hold_out=40,
