@@ -117,8 +117,8 @@ def sample_columns(features: Tensor, x_m: Tensor, y_m: Tensor) -> Tensor:
     """The same at points (B, N) each, with features ahead of points: (B, D, N)."""
     x = 2 * (x_m - X_RANGE_M[0]) / (X_RANGE_M[1] - X_RANGE_M[0]) - 1
     y = 2 * (y_m - Y_RANGE_M[0]) / (Y_RANGE_M[1] - Y_RANGE_M[0]) - 1
-    grid = torch.stack([x, y], dim=-1)[:, :, None]
-    return functional.grid_sample(features, grid, align_corners=False).squeeze(-1)
+    grid = torch.stack([x, y], dim=1).transpose(1, 2)[:, None]
+    return functional.grid_sample(features, grid, align_corners=False).squeeze(2)
 
 
 # Where an agent looks when a scene is encoded: metres away, and degrees from straight ahead.

@@ -100,11 +100,13 @@ class Dynamics(nn.Module):
 
     def _aware(self, latent: Latent) -> Tensor:
         """Hidden state (B, K, M, A, D) after a look at the own motion and the map."""
-        own, map_ahead = self.sense.weight.split([STEP_FEATURES, self.sense.in_features - STEP_FEATURES], dim=1)
-        # The bias is the weight of the last motion feature, a constant 1; a product by columns reads them as they lie.
-        weight = torch.cat([own, self.sense.bias[:, None], map_ahead], dim=1)
-        sensed = _senses(latent).transpose(1, 2) @ weight.T
-        return latent.hidden + sensed.reshape(latent.hidden.shape)
+        motion, seen = _senses(latent)
+        own, map_ahead = self.sense.weight.split([STEP_FEATURES, seen.shape[1]], dim=1)
+        own = torch.cat([own, self.sense.bias[:, None]], dim=1)  # the bias is the weight of a constant 1
+        # Products by columns read both as they lie.
+        own, map_ahead = (weight.T.expand(len(seen), -1, -1) for weight in (own, map_ahead))
+        moved = torch.baddbmm(latent.hidden.flatten(1, 3), motion.transpose(1, 2), own)
+        return torch.baddbmm(moved, seen.transpose(1, 2), map_ahead).reshape(latent.hidden.shape)
 
     def _hear_dense(self, here: Spoken, there: Spoken | None) -> Tensor:
         """Neighbours come first: what is the same for all neighbours of an agent then adds in long stretches."""
@@ -114,7 +116,7 @@ class Dynamics(nn.Module):
         features = torch.stack([*_edges(here, there, rows), absent]).flatten(1)
         weight = self.relation.relate.weight
         weight = torch.cat([weight, torch.full_like(weight[:, :1], ABSENT)], dim=1)
-        heard = torch.addmm(sent.index_select(0, rows.flatten()), features.T, weight.T)
+        heard = sent.index_select(0, rows.flatten()).addmm_(features.T, weight.T)
         return self.relation.strongest(hidden, heard.reshape(*rows.shape, -1).amax(0).reshape(*hidden.shape[:-1], -1))
 
     def _hear_ragged(self, here: Spoken, there: Spoken | None) -> Tensor:
@@ -138,8 +140,11 @@ def _placed(latent: Latent) -> Latent:
 # the processor adds and multiplies many times faster than pairs.
 
 
-def _senses(latent: Latent) -> Tensor:
-    """The agent's motion in its own frame, a 1, and the map where it looks: (B, F, K * M * A)."""
+def _senses(latent: Latent) -> tuple[Tensor, Tensor]:
+    """The agent's motion in its own frame and a 1 (B, F, G), and the map where it looks (B, D_bev * LOOKS, G).
+
+    G counts K, M and A.
+    """
     start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
     x, y, yaw_rad = latent.pose.unbind(-1)
     vx, vy = latent.velocity_mps.unbind(-1)
@@ -154,7 +159,7 @@ def _senses(latent: Latent) -> Tensor:
     look_y = torch.stack([(y + ahead_m * sin + left_m * cos).flatten(1) for ahead_m, left_m in looks], dim=1)
     # All looks in one call: its gradient fills a whole map.
     seen = sample_columns(latent.context.bev, look_x.flatten(1), look_y.flatten(1))
-    return torch.cat([motion, seen.reshape(len(seen), -1, motion.shape[2])], dim=1)
+    return motion, seen.reshape(len(seen), -1, motion.shape[2])
 
 
 def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]:
