@@ -36,7 +36,7 @@ class TrainConfig:
     agents: int = 32  # at most this many, the nearest, are imagined
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
     precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    bf16_maps: bool = False  # the map's convolutions alone in bfloat16: on a processor the small rest only loses by it
+    bf16_maps: bool = False  # the map's convolutions in bfloat16, where the processor can: the small rest only loses by it
     hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone

@@ -12,6 +12,7 @@ import lightning
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from pytorch_optimizer import Muon
+from pytorch_optimizer.optimizer.utils.matrix import zero_power_via_newton_schulz_5
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -73,6 +74,12 @@ def with_commands(scene: Scene, future: Future, share: float, random: torch.Gene
     )
 
 
+def multiplies_bf16() -> bool:
+    """Whether this processor has instructions for bfloat16; without them its convolutions are eight times slower in it."""
+    can = torch.cpu.get_capabilities()
+    return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
+
+
 class Training(lightning.LightningModule):
     """The world model with its optimiser."""
 
@@ -82,7 +89,7 @@ class Training(lightning.LightningModule):
         self.model = model
         # The gradients of its convolutions then take a third of the time.
         self.model.bev.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model.bev.bf16 = config.train.bf16_maps
+        self.model.bev.bf16 = config.train.bf16_maps and multiplies_bf16()
 
     def _losses(self, batch: Batch, free_ego: bool) -> Losses:
         scene, future = batch
@@ -146,6 +153,14 @@ class Training(lightning.LightningModule):
         return one_cycle(optimizer_of(self.model, self.train_config), self.trainer, self.train_config)
 
 
+class Float32Muon(Muon):
+    """Muon in float32: as quick as in bfloat16 for matrices this small, ten times as quick on processors without it."""
+
+    @staticmethod
+    def _orthogonalize(group: dict[str, Any], updates: list[Tensor]) -> list[Tensor]:
+        return [zero_power_via_newton_schulz_5(x.flatten(1), group["ns_steps"], dtype=torch.float32) for x in updates]
+
+
 def optimizer_of(model: WorldModel, settings: TrainConfig) -> Muon:
     """Muon for weights that turn features into features, with steps as large as AdamW's; AdamW for all else.
 
@@ -156,7 +171,7 @@ def optimizer_of(model: WorldModel, settings: TrainConfig) -> Muon:
     hidden = [weight for weight in model.parameters() if weight.ndim > 1 and id(weight) not in others]
     rest = [weight for weight in model.parameters() if weight.ndim == 1 or id(weight) in others]
     shared = {"lr": settings.learning_rate, "weight_decay": settings.weight_decay}
-    return Muon(
+    return Float32Muon(
         [
             {"params": hidden, "use_muon": True, "use_adjusted_lr": True, **shared},
             {"params": rest, "use_muon": False, "betas": (0.9, 0.999), "eps": 1e-8, **shared},

@@ -26,7 +26,7 @@ from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import scene_at
 from drive_wm.told import without_agents
-from drive_wm.train import logged_plan, optimizer_of, train, with_commands, without_map, without_some
+from drive_wm.train import Training, logged_plan, optimizer_of, train, with_commands, without_map, without_some
 
 OVERRIDES = ["train.epochs=3", "train.stride=4", "train.batch=4"]
 SMALL = SceneConfig(agents=8, lanes=24, elements=12)
@@ -92,6 +92,18 @@ def test_a_scene_whose_loss_is_not_finite_is_named(cache: Path, tmp_path: Path, 
     wrong = samples.name(next(iter(EpochBatches(samples.kinds, 4, 0)))[1])
     with pytest.raises(InputError, match=f"at step 0 for {re.escape(wrong)}. Look at these scenes"):
         train([cache], "tiny", tmp_path / "run", [*OVERRIDES, *SIZES])
+
+
+@pytest.mark.parametrize(
+    ("can", "expected"), [({"avx2": True, "avx512_bf16": False}, False), ({"amx_bf16": True}, True), ({"bf16": True}, True)]
+)
+def test_maps_are_bfloat16_where_the_processor_multiplies_it(
+    can: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
+    for asked in (True, False):
+        config = replace(TINY, train=replace(TINY.train, bf16_maps=asked))
+        assert Training(config, WorldModel(config.model)).model.bev.bf16 is (asked and expected)
 
 
 def test_muon_steps_what_turns_features_into_features() -> None:
