@@ -27,18 +27,18 @@ class Sample:
     """Where to look for a sample, and what makes a Log one."""
 
     network: Callable[[np.random.Generator], Network]
-    seed: int  # the search begins here
+    seed: int  # the search begins here: at the first simulation in which it happens
     happens: Callable[[Log], bool]
     description: str
 
 
 SAMPLES = {
-    "junction": Sample(signal_junction, 8, turns_left, "The ego turns left at traffic lights, across oncoming traffic"),
+    "junction": Sample(signal_junction, 47, turns_left, "The ego turns left at traffic lights, across oncoming traffic"),
     "roundabout": Sample(roundabout, 25, circles, "The ego enters a roundabout, drives around and leaves it"),
-    "merge": Sample(merge, 7, merges, "The ego comes from a ramp and merges close before another vehicle"),
+    "merge": Sample(merge, 21, merges, "The ego comes from a ramp and merges close before another vehicle"),
     "crossing_pedestrians": Sample(curve, 58, crosses_ahead, "The ego stops for pedestrians on a crossing, then drives on"),
     "cut_in": Sample(merge, 2, cuts_in, "A car changes into the ego's lane shortly ahead of it"),
-    "hard_brake": Sample(curve, 11, brakes_hard, "The car ahead of the ego brakes hard, and so does the ego"),
+    "hard_brake": Sample(curve, 29, brakes_hard, "The car ahead of the ego brakes hard, and so does the ego"),
 }
 
 

@@ -11,16 +11,14 @@ import torch
 from onnx import TensorProto, helper
 
 from drive_wm.checkpoint import Origin, save_weights
-from drive_wm.config import TINY
 from drive_wm.deploy import build as building
 from drive_wm.deploy.build import build
 from drive_wm.deploy.bundle import open_bundle
 from drive_wm.deploy.export import export
 from drive_wm.deploy.golden import golden_scenes
 from drive_wm.errors import InputError
-from drive_wm.model.world_model import WorldModel
+from drive_wm.model.world_model import ModelConfig, WorldModel
 from drive_wm.planners.lattice import LatticeConfig
-from drive_wm.scene import SceneConfig
 
 rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed", exc_type=(ImportError, OSError))
 
@@ -61,13 +59,11 @@ def test_a_refusal_says_why_and_writes_nothing(
 
 
 @pytest.mark.slow
-def test_the_whole_planner_compiles(tmp_path: Path) -> None:
-    """Six steps instead of twelve: the same operators in half the time."""
+def test_the_whole_planner_compiles(model: ModelConfig, lattice: LatticeConfig, tmp_path: Path) -> None:
     torch.manual_seed(0)
-    config = replace(TINY.model, scene=SceneConfig(future=6))
-    save_weights(WorldModel(config), Origin(("none",), "by hand", "Apache-2.0"), tmp_path / "w.safetensors")
-    golden = golden_scenes(config.scene, per_log=1)[:2]
-    export(str(tmp_path / "w.safetensors"), tmp_path / "bundle", golden, LatticeConfig(steps=6, paths=2))
+    save_weights(WorldModel(model), Origin(("none",), "by hand", "Apache-2.0"), tmp_path / "w.safetensors")
+    golden = golden_scenes(model.scene, per_log=1)[:2]
+    export(str(tmp_path / "w.safetensors"), tmp_path / "bundle", golden, replace(lattice, paths=2))
     report = build(tmp_path / "bundle", tmp_path / "planner.engine")
     assert report.layers > 1000
     assert report.key.graph_sha256 == hashlib.sha256(open_bundle(tmp_path / "bundle").graph).hexdigest()

@@ -11,7 +11,6 @@ import torch
 from onnx import TensorProto, helper
 
 from drive_wm.checkpoint import Origin, save_weights
-from drive_wm.config import TINY
 from drive_wm.deploy import export as exporting
 from drive_wm.deploy.bench import bench_tick
 from drive_wm.deploy.bundle import open_bundle, self_test
@@ -21,28 +20,29 @@ from drive_wm.deploy.onnx_graph import check_graph
 from drive_wm.deploy.parity import ParityError
 from drive_wm.deploy.runtime import OnnxRuntime
 from drive_wm.errors import InputError
-from drive_wm.model.world_model import WorldModel
+from drive_wm.model.world_model import ModelConfig, WorldModel
+from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.scene import Scene
 
 ORIGIN = Origin(("hand (1 logs)",), "by hand", "Apache-2.0")
 
 
 @pytest.fixture(scope="module")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> str:
+def weights(model: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> str:
     torch.manual_seed(0)
     path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    save_weights(WorldModel(TINY.model), ORIGIN, path)
+    save_weights(WorldModel(model), ORIGIN, path)
     return str(path)
 
 
 @pytest.fixture(scope="module")
-def golden() -> list[Scene]:
-    return golden_scenes(TINY.model.scene, per_log=1)
+def golden(model: ModelConfig) -> list[Scene]:
+    return golden_scenes(model.scene, per_log=1)
 
 
 @pytest.fixture(scope="module")
-def report(weights: str, golden: list[Scene], tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
-    return export(weights, tmp_path_factory.mktemp("export") / "bundle", golden)
+def report(weights: str, golden: list[Scene], lattice: LatticeConfig, tmp_path_factory: pytest.TempPathFactory) -> ExportReport:
+    return export(weights, tmp_path_factory.mktemp("export") / "bundle", golden, lattice)
 
 
 def test_the_graph_equals_torch_and_chooses_the_same_plans(report: ExportReport, golden: list[Scene]) -> None:
@@ -75,7 +75,12 @@ def test_the_contract_describes_every_tensor_and_the_origin(report: ExportReport
 
 
 def test_a_graph_that_differs_is_refused_and_leaves_the_old_bundle(
-    report: ExportReport, weights: str, golden: list[Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    report: ExportReport,
+    weights: str,
+    golden: list[Scene],
+    lattice: LatticeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     """A runtime that answers a millimetre off, on the good graph."""
 
@@ -90,13 +95,18 @@ def test_a_graph_that_differs_is_refused_and_leaves_the_old_bundle(
     monkeypatch.setattr(exporting, "OnnxRuntime", Off)
     for out in (report.path, tmp_path / "new"):
         with pytest.raises(ParityError, match=r"position_m by 0.00.*allowed 0.0001"):
-            export(weights, out, golden)
+            export(weights, out, golden, lattice)
     assert {path.name: path.read_bytes() for path in report.path.iterdir()} == before
     assert not list(tmp_path.iterdir())
 
 
 def test_another_plan_is_refused_too(
-    report: ExportReport, weights: str, golden: list[Scene], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    report: ExportReport,
+    weights: str,
+    golden: list[Scene],
+    lattice: LatticeConfig,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     class Other(OnnxRuntime):
         def run(self, inputs):
@@ -107,7 +117,7 @@ def test_another_plan_is_refused_too(
     monkeypatch.setattr(exporting, "lower", lambda planner, inputs: graph)
     monkeypatch.setattr(exporting, "OnnxRuntime", Other)
     with pytest.raises(ParityError, match="candidate by 1"):
-        export(weights, tmp_path / "new", golden)
+        export(weights, tmp_path / "new", golden, lattice)
 
 
 @pytest.mark.parametrize("name", ["planner.onnx", "contract.json", "golden.npz"])

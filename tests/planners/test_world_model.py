@@ -1,17 +1,11 @@
 """The whole planner, with constant velocity as its imagination."""
 
-import onnxruntime
-import pytest
 import torch
-from torch import nn
 from torch.testing import assert_close
 
 from drive_wm.planners.constant_velocity import constant_velocity_rollouts
 from drive_wm.planners.lattice import candidates
-from drive_wm.planners.score import Weights, total
 from drive_wm.planners.world_model import decide, planner
-from drive_wm.scene import Scene
-from drive_wm.structs import from_tensors, tensors
 
 
 def drive(scene):
@@ -68,34 +62,3 @@ def test_a_proposal_draws_the_choice_to_it(road):
     drawn = decide(scene, constant_velocity_rollouts, propose=lambda s: candidates(s).map(lambda x: x[:, [to_the_left]]))
     assert alone.trajectory.pose[0, -1, 1].abs() < 0.5
     assert_close(drawn.trajectory.pose[0, -1, 1], alone.plans.pose[0, to_the_left, -1, 1], atol=0.2, rtol=0)
-
-
-class Exported(nn.Module):
-    """The planner over flat tensors, as a graph takes them."""
-
-    def __init__(self, names):
-        super().__init__()
-        self.names = names
-
-    def forward(self, *values):
-        decision = decide(from_tensors(Scene, dict(zip(self.names, values, strict=True))), constant_velocity_rollouts)
-        return decision.trajectory.pose, decision.index, total(decision.scores, Weights()), decision.plans.pose
-
-
-@pytest.mark.slow
-def test_onnx_runtime_chooses_the_same_plan(road, tmp_path):
-    scene = road(cars=((20.0, 0.0, 3.0), (30.0, 3.5, 2.0)), left_lane=True)
-    module = Exported(list(tensors(scene))).eval()
-    values = tuple(tensors(scene).values())
-    # Unoptimised, the export takes a fifth of the time; the runtime optimises the graph itself.
-    program = torch.onnx.export(module, values, dynamo=True, opset_version=18, optimize=False, verbose=False)
-    program.save(tmp_path / "planner.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "planner.onnx", providers=["CPUExecutionProvider"])
-    names = [i.name for i in session.get_inputs()]
-    for case in (scene, road(speed_mps=0.0), road(speed_mps=14.0, cars=((25.0, 0.0, 0.0),)), road(left_lane=True)):
-        values = list(tensors(case).values())
-        found = session.run(None, dict(zip(names, [v.numpy() for v in values], strict=True)))
-        expected = module(*values)
-        assert found[1].tolist() == expected[1].tolist()
-        for f, e in zip(found, expected, strict=True):
-            assert_close(torch.from_numpy(f), e, atol=1e-4, rtol=1e-5)
