@@ -1,4 +1,4 @@
-"""The demo: shipped drives and weights through the whole path, plan to report, in under a minute and without data."""
+"""The demo: shipped drives and weights through the whole path, plan to report, in a minute or two and without data."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
