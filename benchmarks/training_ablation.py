@@ -37,6 +37,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "views of targets alone": ("train.views=targets",),
     "views of egos alone": ("train.views=ego", "train.ego_stride=1"),
     "all views of egos too": ("train.ego_stride=1",),
+    "half as many views of egos": ("train.ego_stride=8",),
     "layers half again as wide": ("model.encoder.width=96", "model.dynamics.width=96", "model.dynamics.message_width=48"),
     "learning rate rises for three tenths of the run": ("train.rise=0.3",),
     "learning rate half again as high": ("train.learning_rate=3e-3",),
