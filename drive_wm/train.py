@@ -158,7 +158,8 @@ class Float32Muon(Muon):
 
     @staticmethod
     def _orthogonalize(group: dict[str, Any], updates: list[Tensor]) -> list[Tensor]:
-        return [zero_power_via_newton_schulz_5(x.flatten(1), group["ns_steps"], dtype=torch.float32) for x in updates]
+        settings = {"num_steps": group["ns_steps"], "weights": group["ns_coeffs"], "dtype": torch.float32}
+        return [zero_power_via_newton_schulz_5(x.flatten(1), **settings) for x in updates]
 
 
 def optimizer_of(model: WorldModel, settings: TrainConfig) -> Muon:

@@ -106,6 +106,22 @@ def test_maps_are_bfloat16_where_the_processor_multiplies_it(
         assert Training(config, WorldModel(config.model)).model.bev.bf16 is (asked and expected)
 
 
+def test_muon_never_iterates_in_the_bfloat16_of_its_library(monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def recorded(matrix: torch.Tensor, **settings: Any) -> torch.Tensor:
+        seen.append(settings.get("dtype", torch.bfloat16))
+        return matrix
+
+    for module in ("drive_wm.train", "pytorch_optimizer.optimizer.muon.base"):
+        monkeypatch.setattr(f"{module}.zero_power_via_newton_schulz_5", recorded)
+    model = WorldModel(TINY.model)
+    for weight in model.parameters():
+        weight.grad = torch.ones_like(weight)
+    optimizer_of(model, TINY.train).step()
+    assert set(seen) == {torch.float32}
+
+
 def test_muon_steps_what_turns_features_into_features() -> None:
     """Every weight is stepped once; biases, and what reads numbers or says some, by AdamW."""
     model = WorldModel(TINY.model)

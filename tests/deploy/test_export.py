@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -74,15 +75,25 @@ def test_the_contract_describes_every_tensor_and_the_origin(report: ExportReport
     assert contract.weights.sha256 == hashlib.sha256(Path(weights).read_bytes()).hexdigest()
 
 
+@pytest.fixture
+def export_judged_by(
+    report: ExportReport, weights: str, golden: list[Scene], lattice: LatticeConfig, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[type[OnnxRuntime], Path], ExportReport]:
+    """export_judged_by(runtime, out): the good graph again, as another runtime answers it."""
+    graph = onnx.load(report.path / "planner.onnx")
+    monkeypatch.setattr(exporting, "lower", lambda planner, inputs: graph)
+
+    def again(runtime: type[OnnxRuntime], out: Path) -> ExportReport:
+        monkeypatch.setattr(exporting, "OnnxRuntime", runtime)
+        return export(weights, out, golden, lattice)
+
+    return again
+
+
 def test_a_graph_that_differs_is_refused_and_leaves_the_old_bundle(
-    report: ExportReport,
-    weights: str,
-    golden: list[Scene],
-    lattice: LatticeConfig,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    report: ExportReport, export_judged_by: Callable[[type[OnnxRuntime], Path], ExportReport], tmp_path: Path
 ) -> None:
-    """A runtime that answers a millimetre off, on the good graph."""
+    """A runtime that answers a millimetre off."""
 
     class Off(OnnxRuntime):
         def run(self, inputs):
@@ -90,34 +101,23 @@ def test_a_graph_that_differs_is_refused_and_leaves_the_old_bundle(
             return found | {"position_m": found["position_m"] + np.float32(1e-3)}
 
     before = {path.name: path.read_bytes() for path in report.path.iterdir()}
-    graph = onnx.load(report.path / "planner.onnx")
-    monkeypatch.setattr(exporting, "lower", lambda planner, inputs: graph)
-    monkeypatch.setattr(exporting, "OnnxRuntime", Off)
     for out in (report.path, tmp_path / "new"):
         with pytest.raises(ParityError, match=r"position_m by 0.00.*allowed 0.0001"):
-            export(weights, out, golden, lattice)
+            export_judged_by(Off, out)
     assert {path.name: path.read_bytes() for path in report.path.iterdir()} == before
     assert not list(tmp_path.iterdir())
 
 
 def test_another_plan_is_refused_too(
-    report: ExportReport,
-    weights: str,
-    golden: list[Scene],
-    lattice: LatticeConfig,
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
+    export_judged_by: Callable[[type[OnnxRuntime], Path], ExportReport], tmp_path: Path
 ) -> None:
     class Other(OnnxRuntime):
         def run(self, inputs):
             found = super().run(inputs)
             return found | {"candidate": found["candidate"] ^ 1}
 
-    graph = onnx.load(report.path / "planner.onnx")
-    monkeypatch.setattr(exporting, "lower", lambda planner, inputs: graph)
-    monkeypatch.setattr(exporting, "OnnxRuntime", Other)
     with pytest.raises(ParityError, match="candidate by 1"):
-        export(weights, tmp_path / "new", golden, lattice)
+        export_judged_by(Other, tmp_path / "new")
 
 
 @pytest.mark.parametrize("name", ["planner.onnx", "contract.json", "golden.npz"])
