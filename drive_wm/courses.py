@@ -23,6 +23,8 @@ from drive_wm.structs import TensorStruct
 PACES = ((1.0, 0.0), (0.5, MAX_BRAKE_MPS2 / 2), (0.0, MAX_BRAKE_MPS2 / 2), (0.0, MAX_BRAKE_MPS2))
 # So many metres off the road or into another are borne rather than another mode's path, or the next pace.
 OTHER_MODE_M, PACE_M = 0.1, 0.2
+EDGE_M = 0.3  # of the road beside its border is left free: a raster knows the border no better
+STANDING_MPS = 0.5
 _LESS_LIKELY_M = 1e-3  # per unit of log-likelihood: it decides between modes that are equal otherwise
 
 
@@ -38,8 +40,9 @@ def choose_courses(scene: Scene, rollouts: Rollouts, drawn: Tensor) -> Courses:
     """Courses (B, A, T) of all agents, given the joint mode (B,) that was drawn; K = 1.
 
     One after the other, the ego and then the nearest first, each takes the course on which it gets least far off the road and
-    into what is ahead of it, as the others have chosen by then. What is off the road already, what is beyond the raster or the
-    map, scenes without one, and boxes that overlap already do not count.
+    into what is ahead of it, as the others have chosen by then. Who drives beside the road already takes a course that leads
+    back. Who stands there, what is beyond the raster or the map, scenes without one, and boxes that overlap already do not
+    count.
     """
     modes = rollouts.mode_logits.shape[1]
     likely = rollouts.mode_logits.log_softmax(-1)
@@ -98,12 +101,15 @@ def _taken(possible: Courses, choice: Tensor) -> Courses:
 
 
 def _off_road_m(scene: Scene, courses: Courses) -> Tensor:
-    """How far (B, C, A) vehicles that are on the road get off it."""
+    """How far (B, C, A) vehicles that are on the road get off it, and how far off those are in the end that drive beside it."""
+    tracks = scene.tracks
     edge_m, known = sample_raster(scene.edge_m[:, None], courses.position_m.flatten(1, 3))
-    outside_m = torch.where(known, -edge_m[:, 0], 0.0).clamp(min=0).unflatten(1, courses.yaw_rad.shape[1:]).amax(-1)
-    now_m, seen = sample_raster(scene.edge_m[:, None], scene.tracks.position_m[:, :, -1])
-    asked = (scene.tracks.kind == VEHICLE) & seen & (now_m[:, 0] > 0) & scene.has_raster[:, None]
-    return outside_m * asked[:, None]
+    outside_m = torch.where(known, EDGE_M - edge_m[:, 0], 0.0).clamp(min=0).unflatten(1, courses.yaw_rad.shape[1:])
+    now_m, seen = sample_raster(scene.edge_m[:, None], tracks.position_m[:, :, -1])
+    on_road, drives = now_m[:, 0] > 0, tracks.velocity_mps[:, :, -1].norm(dim=-1) > STANDING_MPS
+    asked = (tracks.kind == VEHICLE) & seen & (on_road | drives) & scene.has_raster[:, None]
+    clear = (now_m[:, 0] >= EDGE_M)[:, None]
+    return torch.where(clear, outside_m.amax(-1), outside_m[..., -1]) * asked[:, None]
 
 
 def _run_into_m(scene: Scene, agent: int, own: Courses, others: Courses) -> Tensor:

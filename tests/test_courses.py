@@ -28,7 +28,7 @@ CASES = {
     "road ends": ([CAR], 12.0, (0.0,), (6.0, 0.0)),
     "road ends soon": ([CAR], 4.0, (0.0,), (2.0, 0.0)),
     "walks off the road": ([WALKER], 20.0, (0.0,), (32.0, 0.0)),
-    "off the road already": ([CAR], -1.0, (0.0,), (32.0, 0.0)),
+    "off the road already": ([CAR], -1.0, (0.0,), (2.0, 0.0)),
     "car far ahead": ([CAR, (24.0, 0.0, VEHICLE)], 99.0, (0.0,), (17.0, 0.0)),
     "car in the way": ([CAR, (20.0, 0.0, VEHICLE)], 99.0, (0.0,), (6.0, 0.0)),
     "another mode passes it": ([CAR, (20.0, 0.0, VEHICLE)], 99.0, (0.0, 1.0), (32.0, 8.0)),
@@ -76,6 +76,15 @@ def test_first_agent_ends(model, crossroads_scene, agents, road_m, left_m, expec
     scene, rollouts = staged(model, crossroads_scene, agents, velocity_mps, road_until(road_m))
     courses = choose_courses(scene, rollouts, tensor([0]))
     assert_close(courses.position_m[0, 0, -1], tensor(expected_m), atol=1e-3, rtol=0)
+
+
+@pytest.mark.parametrize(("speed_mps", "left_m"), [(1.0, 4.0), (0.4, 0.0)], ids=["drives", "stands"])
+def test_who_drives_beside_the_road_comes_back(model, crossroads_scene, speed_mps, left_m):
+    """The road begins 1 m to the left; one mode gets there, the other, which is drawn, goes straight on."""
+    velocity_mps = tensor([[[speed_mps, 0.0]], [[speed_mps, 1.0]]])
+    scene, rollouts = staged(model, crossroads_scene, [CAR], velocity_mps, -road_until(21.0).T)
+    courses = choose_courses(scene, rollouts, tensor([0]))
+    assert_close(courses.position_m[0, 0, -1, 1], tensor(left_m), atol=1e-3, rtol=0)
 
 
 def test_without_a_raster_nobody_brakes_for_the_end_of_the_road(model, crossroads_scene):

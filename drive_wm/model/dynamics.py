@@ -21,7 +21,7 @@ from drive_wm.model.relation import ABSENT, Refine, Relation
 from drive_wm.rollouts import Trajectory
 from drive_wm.structs import TensorStruct
 
-MIN_SPREAD_M = 0.1
+MIN_SPREAD_M = 0.07  # at the start: what is likeliest on scenes for validation; with more, those who stand are spread too wide
 EDGE_FEATURES = RELATIVE_FEATURES + 2 + 3  # where the other is, relative velocity, in the way
 CORRIDOR_M, LEAD_M = 3.0, 10.0  # half width of an agent's way, falling off linearly; how fast a leader's weight falls
 CONFLICT_M, CONFLICT_S = 3.0, 3.0  # the same for how close two come and how soon
