@@ -24,7 +24,7 @@ PACES = ((1.0, 0.0), (0.5, MAX_BRAKE_MPS2 / 2), (0.0, MAX_BRAKE_MPS2 / 2), (0.0,
 # So many metres off the road or into another are borne rather than another mode's path, or the next pace.
 OTHER_MODE_M, PACE_M = 0.1, 0.2
 EDGE_M = 0.3  # of the road beside its border is left free: a raster knows the border no better
-STANDING_MPS = 0.5
+DRIVES_MPS = 0.5  # who is slower beside the road is parked there
 _LESS_LIKELY_M = 1e-3  # per unit of log-likelihood: it decides between modes that are equal otherwise
 
 
@@ -101,12 +101,12 @@ def _taken(possible: Courses, choice: Tensor) -> Courses:
 
 
 def _off_road_m(scene: Scene, courses: Courses) -> Tensor:
-    """How far (B, C, A) vehicles that are on the road get off it, and how far off those are in the end that drive beside it."""
+    """How far (B, C, A) vehicles get off the road, or nearer than EDGE_M to its border; of those there already, in the end."""
     tracks = scene.tracks
     edge_m, known = sample_raster(scene.edge_m[:, None], courses.position_m.flatten(1, 3))
     outside_m = torch.where(known, EDGE_M - edge_m[:, 0], 0.0).clamp(min=0).unflatten(1, courses.yaw_rad.shape[1:])
     now_m, seen = sample_raster(scene.edge_m[:, None], tracks.position_m[:, :, -1])
-    on_road, drives = now_m[:, 0] > 0, tracks.velocity_mps[:, :, -1].norm(dim=-1) > STANDING_MPS
+    on_road, drives = now_m[:, 0] > 0, tracks.velocity_mps[:, :, -1].norm(dim=-1) > DRIVES_MPS
     asked = (tracks.kind == VEHICLE) & seen & (on_road | drives) & scene.has_raster[:, None]
     clear = (now_m[:, 0] >= EDGE_M)[:, None]
     return torch.where(clear, outside_m.amax(-1), outside_m[..., -1]) * asked[:, None]
