@@ -11,6 +11,7 @@ from torch.nn import functional
 from drive_wm.geometry import rotate
 from drive_wm.scene import RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M, Scene, Tracks
 
+CELL_M = 2.0
 OCCUPANCY_CELL_M = 1.0
 OCCUPANCY_CHANNELS = 4  # now: occupied, velocity x, velocity y; one second ago: occupied
 
@@ -119,6 +120,32 @@ def sample_columns(features: Tensor, x_m: Tensor, y_m: Tensor) -> Tensor:
     y = 2 * (y_m - Y_RANGE_M[0]) / (Y_RANGE_M[1] - Y_RANGE_M[0]) - 1
     grid = torch.stack([x, y], dim=1).transpose(1, 2)[:, None]
     return functional.grid_sample(features, grid, align_corners=False).squeeze(2)
+
+
+def look_rows(features: Tensor, weights: Tensor) -> Tensor:
+    """What a look adds to an agent in each cell: rows (B * LOOKS * cells, D) of features (B, D_bev, Y, X) and weights
+    (LOOKS, D_bev, D). One cell of zeros lies before the map and two behind it.
+
+    A product of samples is a sample of products: where more agents look than there are cells, this is less to compute.
+    """
+    cells = functional.pad(features, (1, 2, 1, 2)).flatten(2).transpose(1, 2)
+    return torch.matmul(cells[:, None], weights).flatten(0, 2)
+
+
+def look(rows: Tensor, features: Tensor, x_m: Tensor, y_m: Tensor) -> Tensor:
+    """The sum over all looks (B, N, LOOKS) of what they add, in the ego frame: (B, N, D) from the rows of these features."""
+    length, width = (size + 3 for size in features.shape[2:])
+    x = ((x_m - X_RANGE_M[0]) / CELL_M + 0.5).clamp(0, width - 2)
+    y = ((y_m - Y_RANGE_M[0]) / CELL_M + 0.5).clamp(0, length - 2)
+    column, row = x.int(), y.int()
+    right, down = x - column, y - row
+    maps = torch.arange(len(features) * LOOKS, dtype=torch.int32, device=x.device).reshape(-1, 1, LOOKS)
+    cell = (maps * length + row) * width + column
+    around = torch.stack([cell, cell + 1, cell + width, cell + width + 1], dim=-1)
+    left, up = 1 - right, 1 - down
+    share = torch.stack([up * left, up * right, down * left, down * right], dim=-1)
+    bags, shares = around.flatten(2).flatten(0, 1), share.flatten(2).flatten(0, 1)
+    return functional.embedding_bag(bags, rows, per_sample_weights=shares, mode="sum").reshape(*x.shape[:2], -1)
 
 
 # Where an agent looks when a scene is encoded: metres away, and degrees from straight ahead.

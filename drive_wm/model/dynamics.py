@@ -16,7 +16,7 @@ from drive_wm.kinematics import (
     walk,
 )
 from drive_wm.log import PEDESTRIAN, STATIC
-from drive_wm.model.bev_encoder import LOOKS, looks_m, sample_columns
+from drive_wm.model.bev_encoder import LOOKS, look, look_rows, looks_m, sample_columns
 from drive_wm.model.relation import ABSENT, Refine, Relation
 from drive_wm.rollouts import Trajectory
 from drive_wm.structs import TensorStruct
@@ -41,6 +41,7 @@ class Context(TensorStruct):
     """What does not change while the scene is imagined."""
 
     bev: Tensor  # (B, D_bev, Y, X)
+    look_rows: Tensor  # what looks at it add; none where they are differentiated or exported, from the map itself
     start_pose: Tensor  # (B, A, 3) of the reference point
     centre_m: Tensor  # (B, A) box centre ahead of the reference point: the ego is steered about its rear axle
     size_m: Tensor  # (B, A, 2)
@@ -92,27 +93,44 @@ class Dynamics(nn.Module):
         hidden = self._aware(here)
         spoken = (self._aware(there), there) if there else None
         hear = self._hear_ragged if message_passing else self._hear_dense
-        hidden = self.norm(self.refine(hidden + hear((hidden, here), spoken)))
-        out = self.act(hidden)
-        pose, velocity_mps = _move(latent, out[..., :2], ego_action)
-        grown_m2 = functional.softplus(out[..., 2:] - 1).square()
+        hidden = self.norm(self.refine(hear((hidden, here), spoken).add_(hidden)))
+        # Four numbers per agent, each kind apart.
+        said = torch.addmm(self.act.bias[:, None], self.act.weight, hidden.flatten(0, 3).T).unflatten(1, hidden.shape[:-1])
+        pose, velocity_mps = _move(latent, said[:2], ego_action)
+        grown_m2 = functional.softplus(said[2:] - 1).square().movedim(0, -1)
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
+
+    def look_rows(self, bev: Tensor) -> Tensor:
+        """What the map adds to agents that look at it, for the Context; empty where the map itself is to be sampled."""
+        weights = self.sense.weight[:, STEP_FEATURES:].unflatten(1, (-1, LOOKS)).permute(2, 1, 0)
+        if torch.is_grad_enabled() or torch.onnx.is_in_onnx_export():
+            return weights.new_empty(0)
+        return look_rows(bev, weights)
 
     def _aware(self, latent: Latent) -> Tensor:
         """Hidden state (B, K, M, A, D) after a look at the own motion and the map."""
-        motion, seen = _senses(latent)
-        own, map_ahead = self.sense.weight.split([STEP_FEATURES, seen.shape[1]], dim=1)
+        motion, (look_x, look_y) = _motion(latent), _looks(latent)
+        context, hidden = latent.context, latent.hidden.flatten(1, 3)
+        own, map_ahead = self.sense.weight.split([STEP_FEATURES, LOOKS * context.bev.shape[1]], dim=1)
         own = torch.cat([own, self.sense.bias[:, None]], dim=1)  # the bias is the weight of a constant 1
         # Products by columns read both as they lie.
-        own, map_ahead = (weight.T.expand(len(seen), -1, -1) for weight in (own, map_ahead))
-        moved = torch.baddbmm(latent.hidden.flatten(1, 3), motion.transpose(1, 2), own)
-        return torch.baddbmm(moved, seen.transpose(1, 2), map_ahead).reshape(latent.hidden.shape)
+        own, map_ahead = (weight.T.expand(len(hidden), -1, -1) for weight in (own, map_ahead))
+        if len(context.look_rows):
+            seen = look(context.look_rows, context.bev, torch.stack(look_x, dim=2), torch.stack(look_y, dim=2))
+            return seen.add_(hidden).baddbmm_(motion.transpose(1, 2), own).reshape(latent.hidden.shape)
+        # All looks in one call: its gradient fills a whole map.
+        sampled = sample_columns(context.bev, torch.cat(look_x, dim=1), torch.cat(look_y, dim=1))
+        sampled = sampled.reshape(len(hidden), -1, hidden.shape[1])
+        moved = torch.baddbmm(hidden, motion.transpose(1, 2), own)
+        return torch.baddbmm(moved, sampled.transpose(1, 2), map_ahead).reshape(latent.hidden.shape)
 
     def _hear_dense(self, here: Spoken, there: Spoken | None) -> Tensor:
         """Neighbours come first: what is the same for all neighbours of an agent then adds in long stretches."""
         hidden, latent = here
         rows, absent = _by_neighbour(latent, there[1] if there else None)
-        sent = torch.cat([self.relation.send(side[0]).flatten(0, 3) for side in (here, there) if side])
+        sent = self.relation.send(hidden).flatten(0, 3)
+        if there:
+            sent = torch.cat([sent, self.relation.send(there[0]).flatten(0, 3)])
         features = torch.stack([*_edges(here, there, rows), absent]).flatten(1)
         weight = self.relation.relate.weight
         weight = torch.cat([weight, torch.full_like(weight[:, :1], ABSENT)], dim=1)
@@ -140,26 +158,26 @@ def _placed(latent: Latent) -> Latent:
 # the processor adds and multiplies many times faster than pairs.
 
 
-def _senses(latent: Latent) -> tuple[Tensor, Tensor]:
-    """The agent's motion in its own frame and a 1 (B, F, G), and the map where it looks (B, D_bev * LOOKS, G).
-
-    G counts K, M and A.
-    """
+def _motion(latent: Latent) -> Tensor:
+    """The agent's motion in its own frame and a 1: (B, F, G), where G counts K, M and A."""
     start_x, start_y, start_rad = latent.context.start_pose[:, None, None].unbind(-1)
     x, y, yaw_rad = latent.pose.unbind(-1)
     vx, vy = latent.velocity_mps.unbind(-1)
-    cos, sin = yaw_rad.cos(), yaw_rad.sin()
     turn_rad = yaw_rad - start_rad
-    velocity = _turn_back(vx / 10, vy / 10, cos, sin)
+    velocity = _turn_back(vx / 10, vy / 10, yaw_rad.cos(), yaw_rad.sin())
     moved = _turn_back((x - start_x) / 50, (y - start_y) / 50, start_rad.cos(), start_rad.sin())
-    motion = torch.stack([*velocity, *moved, turn_rad.cos(), turn_rad.sin(), torch.ones_like(x)], dim=1).flatten(2)
-    speed_mps = (vx * vx + vy * vy + 1e-6).sqrt()
-    looks = looks_m(speed_mps)
-    look_x = torch.stack([(x + ahead_m * cos - left_m * sin).flatten(1) for ahead_m, left_m in looks], dim=1)
-    look_y = torch.stack([(y + ahead_m * sin + left_m * cos).flatten(1) for ahead_m, left_m in looks], dim=1)
-    # All looks in one call: its gradient fills a whole map.
-    seen = sample_columns(latent.context.bev, look_x.flatten(1), look_y.flatten(1))
-    return motion, seen.reshape(len(seen), -1, motion.shape[2])
+    return torch.stack([*velocity, *moved, turn_rad.cos(), turn_rad.sin(), torch.ones_like(x)], dim=1).flatten(2)
+
+
+def _looks(latent: Latent) -> tuple[list[Tensor], list[Tensor]]:
+    """Where on the map it looks: x and y of each look, (B, G)."""
+    x, y, yaw_rad = latent.pose.flatten(1, 3).unbind(-1)
+    vx, vy = latent.velocity_mps.flatten(1, 3).unbind(-1)
+    cos, sin = yaw_rad.cos(), yaw_rad.sin()
+    looks = looks_m((vx * vx + vy * vy + 1e-6).sqrt())
+    look_x = [x + ahead_m * cos - left_m * sin for ahead_m, left_m in looks]
+    look_y = [y + ahead_m * sin + left_m * cos for ahead_m, left_m in looks]
+    return look_x, look_y
 
 
 def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]:
@@ -173,18 +191,18 @@ def _by_neighbour(latent: Latent, crowd: Latent | None) -> tuple[Tensor, Tensor]
     if crowd:
         shared = torch.arange(batch * modes, device=index.device).reshape(batch, 1, modes, 1) * crowd.pose.shape[3]
         rows = torch.where(index < agents, rows, index + shared + group.numel() * agents)
-    absent = (~neighbours.valid).permute(2, 0, 1)[:, :, None, None].expand_as(rows)
-    return rows.flatten(1), absent.flatten(1).to(latent.pose.dtype)
+    absent = (~neighbours.valid).to(latent.pose.dtype).permute(2, 0, 1)[:, :, None, None].expand_as(rows)
+    return rows.flatten(1), absent.flatten(1)
 
 
 def _edges(here: Spoken, there: Spoken | None, rows: Tensor) -> tuple[Tensor, ...]:
     """`relative_features`, relative velocity in the receiver's frame, `_in_the_way` of each neighbour: ten of (N, G)."""
     own = _body(here[1])
-    bodies = torch.cat([own, _body(there[1])]) if there else own
-    seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = (
-        bodies.index_select(0, rows.flatten()).reshape(*rows.shape, 6).unbind(-1)
-    )
-    x, y, vx, vy, cos, sin = own.unbind(-1)
+    bodies = torch.cat([own, _body(there[1])], dim=1) if there else own
+    seen_x, seen_y, seen_vx, seen_vy, seen_cos, seen_sin = torch.gather(
+        bodies, 1, rows.reshape(1, -1).expand(len(bodies), -1)
+    ).unflatten(1, rows.shape)
+    x, y, vx, vy, cos, sin = own
     ahead_m, left_m = _turn_back(seen_x - x, seen_y - y, cos, sin)
     distance_m = (ahead_m * ahead_m + left_m * left_m + 1e-4).sqrt()
     offset = ahead_m / 10, left_m / 10, distance_m.log1p() / 2
@@ -206,9 +224,9 @@ def _in_the_way(ahead_m: Tensor, left_m: Tensor, vx: Tensor, vy: Tensor) -> tupl
 
 
 def _body(latent: Latent) -> Tensor:
-    """Where every box stands, how it moves, cosine and sine of its yaw: (B * K * M * A, 6)."""
+    """Where every box stands, how it moves, cosine and sine of its yaw: (6, B * K * M * A)."""
     x, y, yaw_rad = box_pose(latent).unbind(-1)
-    return torch.stack([x, y, *latent.velocity_mps.unbind(-1), yaw_rad.cos(), yaw_rad.sin()], dim=-1).flatten(0, 3)
+    return torch.stack([x, y, *latent.velocity_mps.unbind(-1), yaw_rad.cos(), yaw_rad.sin()]).flatten(1)
 
 
 def _turn_back(x: Tensor, y: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor]:
@@ -223,8 +241,8 @@ def box_pose(latent: Latent) -> Tensor:
 
 def ahead(pose: Tensor, distance_m: Tensor) -> Tensor:
     """Poses (..., 3) moved along their own heading."""
-    step = distance_m[..., None] * torch.stack([pose[..., 2].cos(), pose[..., 2].sin()], dim=-1)
-    return torch.cat([pose[..., :2] + step, pose[..., 2:]], dim=-1)
+    x, y, yaw_rad = pose.unbind(-1)
+    return torch.stack([x + distance_m * yaw_rad.cos(), y + distance_m * yaw_rad.sin(), yaw_rad]).movedim(0, -1)
 
 
 def _move(latent: Latent, out: Tensor, ego_action: Tensor | None) -> tuple[Tensor, Tensor]:
@@ -232,7 +250,7 @@ def _move(latent: Latent, out: Tensor, ego_action: Tensor | None) -> tuple[Tenso
     kind = latent.context.kind[:, None, None]
     x, y, yaw_rad = latent.pose.unbind(-1)
     vx, vy = latent.velocity_mps.unbind(-1)
-    push, turn = out.tanh().unbind(-1)
+    push, turn = out.tanh()
     speed_mps = (vx * yaw_rad.cos() + vy * yaw_rad.sin()).clamp(min=0.0)
     accel_mps2 = ((MAX_ACCEL_MPS2 + MAX_BRAKE_MPS2) / 2 * push).clamp(max=MAX_ACCEL_MPS2)
     bound_per_m = max_curvature_per_m(speed_mps)
@@ -249,4 +267,4 @@ def _move(latent: Latent, out: Tensor, ego_action: Tensor | None) -> tuple[Tenso
     # Padding stays too, at 0.
     walks, stays = kind == PEDESTRIAN, (kind == STATIC) | ~latent.context.valid[:, None, None]
     moved = [torch.where(stays, s, torch.where(walks, w, d)) for s, w, d in zip(stayed, walked, driven, strict=True)]
-    return torch.stack(moved[:3], dim=-1), torch.stack(moved[3:], dim=-1)
+    return torch.stack(moved[:3]).movedim(0, -1), torch.stack(moved[3:]).movedim(0, -1)

@@ -50,7 +50,7 @@ class Relation(MessagePassing):  # type: ignore[misc]
 
         A sum with the receiver's own part and relu keep the order, so they may follow the maximum.
         """
-        return self.out(torch.relu(self.receive(receivers) + heard))
+        return self.out(self.receive(receivers).add_(heard).relu_())
 
 
 class Refine(nn.Module):
@@ -59,7 +59,9 @@ class Refine(nn.Module):
     def __init__(self, width: int, hidden: int | None = None) -> None:
         super().__init__()
         hidden = hidden or width
-        self.layers = nn.Sequential(nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(), nn.Linear(hidden, width))
+        self.layers = nn.Sequential(
+            nn.LayerNorm(width), nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Linear(hidden, width)
+        )
 
     def forward(self, x: Tensor) -> Tensor:
-        return x + self.layers(x)
+        return self.layers(x).add_(x)

@@ -68,6 +68,7 @@ class WorldModel(nn.Module):
         centre_m = torch.where(first, scene.ego_centre_m[:, None], 0.0)
         context = Context(
             bev=bev,
+            look_rows=self.dynamics.look_rows(bev),
             start_pose=ahead(graph.agent_pose * shown, -centre_m),
             centre_m=centre_m,
             size_m=scene.tracks.size_m,

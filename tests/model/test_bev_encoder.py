@@ -5,7 +5,7 @@ import torch
 from torch.testing import assert_close
 
 from drive_wm.config import TINY
-from drive_wm.model.bev_encoder import BevEncoder, occupancy
+from drive_wm.model.bev_encoder import LOOKS, BevEncoder, look, look_rows, occupancy, sample
 from drive_wm.scene import RASTER_SIZE, Scene
 
 
@@ -63,3 +63,19 @@ def test_bfloat16_is_near_and_gives_float32(encoder: BevEncoder, crossroads_scen
     assert rounded.dtype == torch.float32
     assert rounded.is_contiguous()
     assert 0 < (rounded - exact).abs().mean() < 0.01 * exact.abs().mean()
+
+
+def test_looks_add_what_samples_times_weights_would() -> None:
+    """Two maps, points inside, on the border, one cell beyond it and far away."""
+    random = torch.Generator().manual_seed(0)
+    features, weights = torch.randn(2, 6, 50, 50, generator=random), torch.randn(LOOKS, 6, 4, generator=random)
+    edges_m = torch.tensor([-1e4, -52.0, -50.0, -49.0, -31.0, -30.0, 0.3, 48.0, 50.0, 51.0, 70.0, 71.5, 1e4])
+    x_m, y_m = torch.cartesian_prod(edges_m, edges_m).T
+    x_m = torch.cat([x_m, torch.empty(200).uniform_(-40, 80, generator=random)])
+    y_m = torch.cat([y_m, torch.empty(200).uniform_(-60, 60, generator=random)])
+    # Each map and each look reads the points in another order.
+    order = torch.stack([torch.randperm(len(x_m), generator=random) for _ in range(2 * LOOKS)]).reshape(2, LOOKS, -1).mT
+    points_m = torch.stack([x_m[order], y_m[order]], dim=-1)
+    expected = torch.einsum("bnld,ldw->bnw", sample(features, points_m), weights)
+    assert expected.abs().max() > 1
+    assert_close(look(look_rows(features, weights), features, *points_m.unbind(-1)), expected, atol=1e-4, rtol=0)

@@ -114,6 +114,18 @@ def test_message_passing_equals_dense_gather(model: WorldModel, crossroads_batch
         assert_same(ragged.imagine(scene, plans), dense.imagine(scene, plans), 1e-9)
 
 
+def test_learning_and_imagining_see_the_same(model: WorldModel, crossroads_batch: Scene) -> None:
+    """With gradients every look samples the map, without them it adds up rows made beforehand."""
+    double = WorldModel(TINY.model).eval().double()
+    double.load_state_dict(model.state_dict())
+    scene = crossroads_batch.map(lambda x: x.double() if x.is_floating_point() else x)
+    with torch.no_grad():
+        imagined = double.imagine(scene)
+    learned = double.imagine(scene)
+    assert learned.position_m.requires_grad
+    assert_same(learned.map(Tensor.detach), imagined, 1e-9)
+
+
 def test_only_a_command_that_was_given_is_heard(model: WorldModel, crossroads_scene: Scene) -> None:
     def imagined(command: int, origin: int) -> Tensor:
         told = replace(crossroads_scene, command=torch.tensor([command]), command_origin=torch.tensor([origin]))
