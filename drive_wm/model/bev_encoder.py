@@ -11,7 +11,7 @@ from torch.nn import functional
 from drive_wm.geometry import rotate
 from drive_wm.scene import RASTER_LAYERS, RASTER_SIZE, X_RANGE_M, Y_RANGE_M, Scene, Tracks
 
-CELL_M = 2.0
+CELL_M = 2.0  # of the feature map
 OCCUPANCY_CELL_M = 1.0
 OCCUPANCY_CHANNELS = 4  # now: occupied, velocity x, velocity y; one second ago: occupied
 

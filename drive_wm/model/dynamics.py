@@ -41,7 +41,7 @@ class Context(TensorStruct):
     """What does not change while the scene is imagined."""
 
     bev: Tensor  # (B, D_bev, Y, X)
-    look_rows: Tensor  # what looks at it add; none where they are differentiated or exported, from the map itself
+    look_rows: Tensor  # what a look adds in each cell, as `bev_encoder.look_rows` says; empty where `bev` itself is sampled
     start_pose: Tensor  # (B, A, 3) of the reference point
     centre_m: Tensor  # (B, A) box centre ahead of the reference point: the ego is steered about its rear axle
     size_m: Tensor  # (B, A, 2)
@@ -101,7 +101,7 @@ class Dynamics(nn.Module):
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
     def look_rows(self, bev: Tensor) -> Tensor:
-        """What the map adds to agents that look at it, for the Context; empty where the map itself is to be sampled."""
+        """What a look adds in each cell; empty with gradients, where few share a map, and in ONNX, which samples maps."""
         weights = self.sense.weight[:, STEP_FEATURES:].unflatten(1, (-1, LOOKS)).permute(2, 1, 0)
         if torch.is_grad_enabled() or torch.onnx.is_in_onnx_export():
             return weights.new_empty(0)
