@@ -1,9 +1,9 @@
 """Speed of imagination: seconds imagined per second of wall clock, beside the same futures imagined plan by plan.
 
 K plans x M joint modes x 6 s of every scene. Ours encodes a scene once, shares what plans share, and imagines those whom
-no plan reaches once. Its peer takes each plan alone: encode, then message passing over the ragged graph with everyone. Both
-run the same weights in turns, and their results are compared. Operations are those of products and convolutions; the
-ceiling is what one large product reaches on the same threads.
+no plan reaches once; on demand also with its step compiled by torch.compile. The peer takes each plan alone: encode, then
+message passing over the ragged graph with everyone. All run the same weights in turns, and their results are compared.
+Operations are those of products and convolutions; the ceiling is what one large product reaches on the same threads.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -12,7 +12,7 @@ from functools import partial
 from pathlib import Path
 from statistics import median
 from time import perf_counter
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -29,59 +29,113 @@ from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene, SceneConfig
 from drive_wm.scene_at import SceneBuilder
 
+Result = TypeVar("Result")
 Progress = Callable[[int, int, str], None]  # finished, of how many, which
-WARM_UP = 3
 EVERY = 4  # keyframes between the scenes looked at
 _CEILING_SIZE, _CEILING_RUNS = 1536, 10
+_PEER = "plan by plan"
 
 
 @torch.inference_mode()
 def bench_imagine(
-    model: WorldModel, scenes: Sequence[Scene], runs: int, peer_runs: int, threads: int, progress: Progress = lambda *_: None
+    model: WorldModel,
+    scenes: Sequence[Scene],
+    runs: int,
+    peer_runs: int,
+    threads: int,
+    progress: Progress = lambda *_: None,
+    device: str = "cpu",
+    compiled: bool = False,
 ) -> list[dict[str, Any]]:
     """Rows with scene_seconds_per_second, p50_ms and p99_ms: ours first, then its peer as the slice "plan by plan".
 
-    Scenes are of one (B = 1); every run takes the next. max_difference_m is the largest between both results.
+    Scenes are of one (B = 1); every run takes the next. max_difference_m is the largest from the peer's result. `device` is
+    one of torch's names; `compiled` adds a row. Raises InputError where the machine lacks the device.
     """
     if not scenes or min(runs, peer_runs) < 1:
         raise InputError(f"{len(scenes)} scenes, {runs} runs, {peer_runs} of the peer; needed: at least 1 of each.")
-    naive = WorldModel(replace(model.config, message_passing=True)).eval()
-    naive.load_state_dict(model.state_dict())
-    cases = [(scene, candidates(scene)) for scene in scenes]
+    there = _present(device)
+    model = model.to(there)
+    naive = _again(model, message_passing=True)
+    cases = [(scene.to(there), candidates(scene).to(there)) for scene in scenes]
+    ours = {"shared": model} | ({"shared, compiled": _compiled(model, cases[0])} if compiled else {})
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
-        ours_s: list[float] = []
-        peer_s: list[float] = []
-        apart_m = 0.0
-        for number in range(WARM_UP + runs):
-            progress(number, WARM_UP + runs, "")
-            scene, plans = cases[number % len(cases)]
-            began = perf_counter()
-            shared = model.imagine(scene, plans)
-            ours_s.append(perf_counter() - began)
-            if number % -(-runs // peer_runs) == 0 and len(peer_s) < peer_runs:
-                began = perf_counter()
-                alone = one_by_one(naive, scene, plans)
-                peer_s.append(perf_counter() - began)
-                apart_m = max(apart_m, _apart_m(shared, alone))
-        ceiling = _ceiling_gflops()
-        counted = [_gflop(partial(model.imagine, *case)) for case in cases]
+        taken_s: dict[str, list[float]] = {runtime: [] for runtime in (*ours, _PEER)}
+        apart_m = dict.fromkeys(ours, 0.0)
+        total = len(cases) + runs
+        for number in range(-len(cases), runs):  # those below 0 warm up
+            progress(len(cases) + number, total, "")
+            case = cases[number % len(cases)]
+            found = {runtime: _timed(partial(own.imagine, *case), there) for runtime, own in ours.items()}
+            if number < 0:
+                continue
+            for runtime, (_, seconds) in found.items():
+                taken_s[runtime].append(seconds)
+            if number % -(-runs // peer_runs) == 0:
+                alone, seconds = _timed(partial(one_by_one, naive, *case), there)
+                taken_s[_PEER].append(seconds)
+                apart_m = {runtime: max(apart_m[runtime], _apart_m(found[runtime][0], alone)) for runtime in ours}
+        ceiling = _ceiling_gflops(there)
+        gflop = float(np.mean([_gflop(partial(model.imagine, *case)) for case in cases]))
     finally:
         torch.set_num_threads(before)
-    about = _about(model, cases, threads) | {"max_difference_m": apart_m}
-    ours, peer = _row(ours_s[WARM_UP:], about), _row(peer_s, about)
     reach = [int(reached(model.encode(scene).context.neighbours, plans.action.shape[2] - 1).sum()) for scene, plans in cases]
-    gflops = float(np.mean(counted)) / median(ours_s[WARM_UP:])
-    ours |= {
-        "ratio_to_naive": ours["scene_seconds_per_second"] / peer["scene_seconds_per_second"],
-        "reached_agents": float(np.mean(reach)),
-        "gflop": float(np.mean(counted)),
-        "gflop_per_second": gflops,
-        "ceiling_gflop_per_second": ceiling,
-        "share_of_ceiling": gflops / ceiling,
-    }
-    return [{"runtime": "shared", **ours}, {"runtime": "plan by plan", "slice": "plan by plan", **peer}]
+    about = _about(model, cases, threads) | {"device": torch.cuda.get_device_name(there) if there.type == "cuda" else "cpu"}
+    peer = {"runtime": _PEER, "slice": _PEER, **_row(taken_s[_PEER], about)}
+    rows = [{"runtime": runtime, **_row(taken_s[runtime], about)} for runtime in ours]
+    for row in rows:
+        gflops = gflop / median(taken_s[row["runtime"]])
+        row |= {
+            "ratio_to_naive": row["scene_seconds_per_second"] / peer["scene_seconds_per_second"],
+            "max_difference_m": apart_m[row["runtime"]],
+            "reached_agents": float(np.mean(reach)),
+            "gflop": gflop,
+            "gflop_per_second": gflops,
+            "ceiling_gflop_per_second": ceiling,
+            "share_of_ceiling": gflops / ceiling,
+        }
+    return [*rows, peer]
+
+
+def _present(device: str) -> torch.device:
+    """The device of this name, once something has been there and back; InputError where that fails."""
+    try:
+        torch.ones(1, device=device).cpu()
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InputError(f"--device {device}: {reason}. Pass --device cpu, or install a torch that has this device.") from error
+    return torch.device(device)
+
+
+def _again(model: WorldModel, message_passing: bool = False) -> WorldModel:
+    """The same weights once more."""
+    twin = WorldModel(replace(model.config, message_passing=message_passing)).to(model.modes.device).eval()
+    twin.load_state_dict(model.state_dict())
+    return twin
+
+
+def _compiled(model: WorldModel, case: tuple[Scene, Plans]) -> WorldModel:
+    """The same weights, compiled; InputError where torch finds no compiler."""
+    twin = _again(model)
+    twin.compile()
+    try:
+        twin.imagine(*case)
+    except RuntimeError as error:
+        if "C++ compiler" not in str(error):
+            raise
+        raise InputError("--compile: torch finds no C++ compiler. Install g++, or leave --compile out.") from error
+    return twin
+
+
+def _timed(run: Callable[[], Result], device: torch.device) -> tuple[Result, float]:
+    """What it gives, and the seconds until it is there."""
+    began = perf_counter()
+    found = run()
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    return found, perf_counter() - began
 
 
 def one_by_one(model: WorldModel, scene: Scene, plans: Plans) -> list[Rollouts]:
@@ -111,14 +165,10 @@ def _apart_m(shared: Rollouts, alone: Sequence[Rollouts]) -> float:
     return float((shared.position_m - stacked).abs().max())
 
 
-def _ceiling_gflops() -> float:
-    a = torch.rand(_CEILING_SIZE, _CEILING_SIZE)
-    times = []
-    for _ in range(_CEILING_RUNS):
-        began = perf_counter()
-        a @ a
-        times.append(perf_counter() - began)
-    return 2e-9 * _CEILING_SIZE**3 / min(times)
+def _ceiling_gflops(device: torch.device) -> float:
+    a = torch.rand(_CEILING_SIZE, _CEILING_SIZE, device=device)
+    seconds = min(_timed(partial(torch.matmul, a, a), device)[1] for _ in range(_CEILING_RUNS))
+    return 2e-9 * _CEILING_SIZE**3 / seconds
 
 
 def _gflop(run: Callable[[], Any]) -> float:

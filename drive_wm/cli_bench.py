@@ -14,7 +14,7 @@ bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
 DATA = {"reader": "", "n": ",", "samples_per_second": ".1f", "load_seconds": ".1f", "peak_mib": ",.0f", "ratio": ".1f"}
 IMAGINE = {
-    "runtime": "", "scene_seconds_per_second": ",.0f", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "",
+    "runtime": "", "scene_seconds_per_second": ",.0f", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "device": "", "threads": "",
     "ratio_to_naive": ".1f", "share_of_ceiling": ".2f", "max_difference_m": ".1e",
 }  # fmt: skip
 SCENES = 8  # that the runs take in turns
@@ -49,7 +49,11 @@ def bench_imagine(
     ] = None,
     runs: Annotated[int, typer.Option(min=1, help="Scenes to imagine.")] = 50,
     peer_runs: Annotated[int, typer.Option(min=1, help="How many of them also plan by plan.")] = 4,
-    threads: Annotated[int, typer.Option(min=1, help="Threads of both.")] = 2,
+    threads: Annotated[int, typer.Option(min=1, help="Threads of all.")] = 2,
+    device: Annotated[str, typer.Option(help="Where: cpu, or cuda for a GPU.")] = "cpu",
+    compiled: Annotated[
+        bool, typer.Option("--compile", help="A row more, with the step compiled; takes a C++ compiler, and a minute or two.")
+    ] = False,
     json: Json = None,
 ) -> None:
     """Seconds imagined per second: 64 plans, 6 modes, 6 s, everyone; beside the same plan by plan."""
@@ -60,7 +64,7 @@ def bench_imagine(
     model = load_weights(weights)[0]
     scenes = fullest(scenes_to_imagine(model.config.scene, caches or []), SCENES)
     with progress("Imagined") as bar:
-        rows = bench_imagine(model, scenes, runs, peer_runs, threads, bar)
+        rows = bench_imagine(model, scenes, runs, peer_runs, threads, bar, device, compiled)
     show("Imagination", rows, IMAGINE)
     if json:
         write_results(json, rows, seed=None)

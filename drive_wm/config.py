@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field, fields, is_dataclass, replace
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -35,8 +35,8 @@ class TrainConfig:
     mirror: float = 0.5  # share of batches that are seen in a mirror
     agents: int = 32  # at most this many, the nearest, are imagined
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
-    precision: Literal["32-true", "bf16-mixed"] = "32-true"
-    bf16_maps: bool = False  # the map's convolutions in bfloat16, where the processor can: the small rest only loses by it
+    bf16_maps: bool = True  # the map's convolutions in bfloat16, where the device can; places need the digits of float32
+    compile: bool = True  # the step that is imagined, where training runs on a GPU; on processors it is no quicker
     hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
@@ -64,7 +64,6 @@ class EgoTrainConfig:
     hide_command: float = 0.5  # share of samples without the command
     mirror: float = 0.5  # share of batches that are seen in a mirror
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
-    precision: Literal["32-true"] = "32-true"
     hold_out: int = 10  # every n-th log is for validation; 0: none
     processes: int = 1
     own_steps: int = 1  # as above
@@ -98,7 +97,6 @@ CPU_HOUR = Config(
         agents=8,
         map_dropout=0.0,  # nuscenes_pred, which it is meant for, always has its raster; forecasts then learn sooner
         ema=0.999,
-        bf16_maps=True,
         hold_out=40,
         ego_stride=4,
         processes=2,

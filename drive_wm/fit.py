@@ -85,7 +85,6 @@ def fit(
             *([OwnSteps(settings.own_steps)] if settings.processes > 1 and settings.own_steps > 1 else []),
             *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
         ],
-        precision=settings.precision,
         log_every_n_steps=10,
         enable_model_summary=False,
     )

@@ -1,4 +1,4 @@
-"""Training from caches alone, with Lightning: resumable, one `_losses` for training and validation."""
+"""Training from caches alone, with Lightning: resumable, one `losses` for training and validation."""
 
 import math
 from collections.abc import Sequence
@@ -35,12 +35,13 @@ from drive_wm.train_ego_history import train_ego_history
 
 def logged_plan(scene: Scene, future: Future) -> Plans:
     """The path that the ego really took, as the one candidate (K = 1); after its log ends the ego stays."""
-    last = torch.cummax(torch.where(future.ego_valid, torch.arange(1, future.ego_valid.shape[1] + 1), 0), dim=1).values
+    order = torch.arange(1, future.ego_valid.shape[1] + 1, device=future.ego_valid.device)
+    last = torch.cummax(torch.where(future.ego_valid, order, 0), dim=1).values
     path = torch.cat([torch.zeros_like(future.ego_pose[:, :1]), future.ego_pose], dim=1)
     targets_m = torch.gather(path, 1, last[..., None].expand(-1, -1, 3))[:, None, :, :2]
-    pose, speed_mps = torch.zeros(len(last), 1, 3), ego_speed_mps(scene)[:, None]
+    pose, speed_mps = path.new_zeros(len(last), 1, 3), ego_speed_mps(scene)[:, None]
     action = follow(pose, speed_mps, targets_m)
-    return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones(len(last), 1, dtype=torch.bool))
+    return Plans(action, *roll(pose, speed_mps, action), valid=torch.ones_like(pose[..., 0], dtype=torch.bool))
 
 
 def without_map(scene: Scene, share: float, random: torch.Generator) -> Scene:
@@ -74,8 +75,10 @@ def with_commands(scene: Scene, future: Future, share: float, random: torch.Gene
     )
 
 
-def multiplies_bf16() -> bool:
-    """Whether this processor has instructions for bfloat16; without them its convolutions are eight times slower in it."""
+def multiplies_bf16(device: torch.device) -> bool:
+    """Whether this device has instructions for bfloat16; without them convolutions on a processor take eight times as long."""
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     can = torch.cpu.get_capabilities()
     return any(can.get(name) for name in ("avx512_bf16", "amx_bf16", "bf16"))
 
@@ -89,10 +92,16 @@ class Training(lightning.LightningModule):
         self.model = model
         # The gradients of its convolutions then take a third of the time.
         self.model.bev.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.model.bev.bf16 = config.train.bf16_maps and multiplies_bf16()
 
-    def _losses(self, batch: Batch, free_ego: bool) -> Losses:
-        scene, future = batch
+    def setup(self, stage: str) -> None:
+        """What depends on where it trains, which is known now."""
+        device = self.trainer.strategy.root_device
+        self.model.bev.bf16 = self.train_config.bf16_maps and multiplies_bf16(device)
+        if self.train_config.compile and device.type == "cuda":
+            self.model.compile()
+
+    def losses(self, scene: Scene, future: Future, free_ego: bool) -> Losses:
+        """Of a batch where the model is; `free_ego`: the ego is imagined too instead of following its path."""
         shown = bool(future.tracks.valid[:, 0].any())
         if (free_ego and shown) or not bool(scene.has_ego.all()):  # what agent 0 does is asked, and modes are what it may do
             counts = self._counts(scene, 1.0, self.train_config.beside)
@@ -102,15 +111,20 @@ class Training(lightning.LightningModule):
 
     def _counts(self, scene: Scene, first: float, others: float) -> Tensor:
         """How much agent 0 and each other agent that is there now count (B, A)."""
-        share = torch.full(scene.tracks.kind.shape, others, device=self.device)
+        share = torch.full_like(scene.tracks.size_m[..., 0], others)
         share[:, 0] = first
         return share * scene.tracks.valid[..., -1]
 
-    def training_step(self, batch: Batch, index: int) -> Tensor:
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch | tuple[Scene, Future, bool]:
+        """What differs from epoch to epoch is drawn on the processor; less then goes to where training runs."""
+        if not self.trainer.training:
+            return batch
         # Seeded by the step, so that a resumed run draws what the uninterrupted one would have drawn.
         step = self.global_step * self.trainer.world_size + self.trainer.global_rank
-        random = torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + step)
-        scene, future = batch
+        return self.varied(*batch, torch.Generator().manual_seed(self.train_config.seed * 1_000_003 + step))
+
+    def varied(self, scene: Scene, future: Future, random: torch.Generator) -> tuple[Scene, Future, bool]:
+        """A batch as it is learnt from this time, and whether the ego is imagined too."""
         scene = without_map(scene, self.train_config.map_dropout, random)
         scene = with_commands(scene, future, self.train_config.commands, random)
         free_ego, mirror = (float(x) for x in torch.rand(2, generator=random))
@@ -122,7 +136,10 @@ class Training(lightning.LightningModule):
         scene, future = trimmed(scene, future, self.train_config.agents)
         # Last: it leaves places empty between others, which trimming would cut.
         scene = without_some(scene, self.train_config.hide_others, random)
-        losses = self._losses((scene, future), free_ego < self.train_config.free_ego)
+        return scene, future, free_ego < self.train_config.free_ego
+
+    def training_step(self, batch: tuple[Scene, Future, bool], index: int) -> Tensor:
+        losses = self.losses(*batch)
         self._need_finite(losses.total, index)
         self._log_losses("train", losses)
         return losses.total.mean()
@@ -141,7 +158,7 @@ class Training(lightning.LightningModule):
         raise InputError(f"The loss is not finite at step {self.global_step} for {', '.join(wrong)}. {advice}")
 
     def validation_step(self, batch: Batch, index: int) -> None:
-        self._log_losses("val", self._losses(batch, free_ego=True))
+        self._log_losses("val", self.losses(*batch, free_ego=True))
 
     def _log_losses(self, stage: str, losses: Losses) -> None:
         names = ("joint", "alone", "name", "mixture", "displacement_m", "expected_m")

@@ -1,15 +1,21 @@
 """Fixtures that several test files share."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import shapely
+import torch
 from hypothesis import settings
 from numpy.typing import ArrayLike
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode, return_and_correct_aliasing
+from torch.utils._pytree import tree_leaves, tree_map
 
 from drive_wm.lane_graph import build_lanes
 from drive_wm.log import CYCLIST, PEDESTRIAN, STATIC, VEHICLE, Log, LogMap
@@ -224,3 +230,89 @@ def move_log() -> Callable[[Log, np.ndarray], Log]:
         )
 
     return move
+
+
+@pytest.fixture
+def elsewhere() -> Iterator[torch.device]:
+    """A second device that every machine has: tensors there mix with those on the processor as little as a GPU's do.
+
+    What was moved with `.to(elsewhere)` says that its device is "meta", but holds numbers; code that would fail on a GPU,
+    since tensors of both meet in one operation, raises.
+    """
+    with _Numbers(), _Made():
+        yield ELSEWHERE
+
+
+ELSEWHERE = torch.device("meta")
+aten = torch.ops.aten
+# What may read one device and write the other, and what takes indices that lie on the processor.
+MOVES = {aten._to_copy.default, aten.copy_.default}
+INDEXED = {aten.index.Tensor, aten.index_put.default, aten.index_put_.default, aten._unsafe_index.Tensor}
+FROM_NUMBERS = {torch.tensor, torch.as_tensor, Tensor.new_tensor}
+
+
+class Distant(Tensor):
+    """A tensor elsewhere; `held` is what it holds."""
+
+    held: Tensor
+
+    @staticmethod
+    def __new__(cls, held: Tensor) -> "Distant":
+        distant: Distant = Tensor._make_wrapper_subclass(  # type: ignore[attr-defined]
+            cls, held.size(), strides=held.stride(), storage_offset=held.storage_offset(), dtype=held.dtype, device=ELSEWHERE
+        )
+        distant.held = held
+        return distant
+
+    def __repr__(self, **_: Any) -> str:
+        return f"Distant({self.held!r})"
+
+    @classmethod
+    def __torch_dispatch__(
+        cls, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return _run(func, args, kwargs or {})
+
+
+def _run(func: Any, args: Sequence[Any], kwargs: dict[str, Any]) -> Any:
+    tensors = [x for x in tree_leaves((args, kwargs)) if isinstance(x, Tensor)]
+    distant = [x for x in tensors if isinstance(x, Distant)]
+    near = [x for x in tensors if not isinstance(x, Distant) and x.ndim]
+    if distant and near and func not in MOVES and not (func in INDEXED and isinstance(args[0], Distant)):
+        raise RuntimeError(f"{func}: tensors on two devices, {[tuple(x.shape) for x in near]} on the processor")
+    device = kwargs.get("device")
+    goes_far = torch.device(device) == ELSEWHERE if device is not None else bool(distant)
+    if device is not None:
+        kwargs = kwargs | {"device": torch.device("cpu")}
+    found = func(*tree_map(_held, args), **tree_map(_held, kwargs))
+    if not goes_far:
+        return found
+    found = tree_map(lambda x: Distant(x) if isinstance(x, Tensor) else x, found)
+    return return_and_correct_aliasing(func, args, kwargs, found) if distant and device is None else found
+
+
+def _held(value: Any) -> Any:
+    return value.held if isinstance(value, Distant) else value
+
+
+class _Numbers(TorchFunctionMode):
+    """Tensors made of Python's numbers, which no operation sees before they are there."""
+
+    def __torch_function__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        like = args[0] if func is Tensor.new_tensor else None
+        if func not in FROM_NUMBERS or kwargs.get("device", like is not None and like.device) != ELSEWHERE:
+            return func(*args, **kwargs)
+        dtype = kwargs.get("dtype", None if like is None else like.dtype)
+        return torch.as_tensor(args[-1], dtype=dtype, device="cpu").to(ELSEWHERE)
+
+
+class _Made(TorchDispatchMode):
+    """Tensors made from nothing, and those moved."""
+
+    def __torch_dispatch__(
+        self, func: Any, types: Sequence[type], args: Sequence[Any] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        return _run(func, args, kwargs or {})

@@ -6,13 +6,16 @@ import signal
 import subprocess
 import sys
 import time
+from copy import deepcopy
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.strategies import SingleDeviceStrategy
 from torch.testing import assert_close
 
 from drive_wm.checkpoint import load_weights
@@ -21,10 +24,11 @@ from drive_wm.datasets.cache import open_cache, write_cache
 from drive_wm.errors import InputError
 from drive_wm.log import Log
 from drive_wm.losses import Losses, rollout_losses
+from drive_wm.model.dynamics import Dynamics
 from drive_wm.model.world_model import WorldModel
 from drive_wm.samples import EpochBatches, Samples
 from drive_wm.scene import Scene, SceneConfig
-from drive_wm.scene_at import scene_at
+from drive_wm.scene_at import SceneBuilder, scene_at
 from drive_wm.told import without_agents
 from drive_wm.train import Training, logged_plan, optimizer_of, train, with_commands, without_map, without_some
 
@@ -94,16 +98,78 @@ def test_a_scene_whose_loss_is_not_finite_is_named(cache: Path, tmp_path: Path, 
         train([cache], "tiny", tmp_path / "run", [*OVERRIDES, *SIZES])
 
 
+def set_up(device: str, **settings: Any) -> Training:
+    """A learner as Lightning readies it for this device."""
+    config = replace(TINY, train=replace(TINY.train, **settings))
+    learner = Training(config, WorldModel(config.model))
+    strategy = SingleDeviceStrategy(torch.device(device))
+    learner.trainer = SimpleNamespace(strategy=strategy)  # type: ignore[assignment]
+    learner.setup("fit")
+    return learner
+
+
 @pytest.mark.parametrize(
     ("can", "expected"), [({"avx2": True, "avx512_bf16": False}, False), ({"amx_bf16": True}, True), ({"bf16": True}, True)]
 )
-def test_maps_are_bfloat16_where_the_processor_multiplies_it(
-    can: dict[str, bool], expected: bool, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("asked", [True, False])
+def test_maps_are_bfloat16_where_the_device_multiplies_it(
+    can: dict[str, bool], expected: bool, asked: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """What the processor can says nothing of a GPU beside it."""
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: can)
-    for asked in (True, False):
-        config = replace(TINY, train=replace(TINY.train, bf16_maps=asked))
-        assert Training(config, WorldModel(config.model)).model.bev.bf16 is (asked and expected)
+    assert set_up("cpu", bf16_maps=asked).model.bev.bf16 is (asked and expected)
+    for gpu_can in (True, False):
+        monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation, can=gpu_can: can)
+        assert set_up("cuda", bf16_maps=asked).model.bev.bf16 is (asked and gpu_can)
+
+
+def test_the_step_is_compiled_for_a_gpu_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    compiled: list[Any] = []
+    monkeypatch.setattr(Dynamics, "compile", lambda self: compiled.append(self))
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: True)
+    set_up("cpu")
+    set_up("cuda", compile=False)
+    assert not compiled
+    gpu = set_up("cuda")
+    assert compiled == [gpu.model.dynamics]
+
+
+@pytest.mark.parametrize("seed", [0, 1])  # the ego follows its path; it is imagined too
+@pytest.mark.parametrize("from_ego", [True, False])
+def test_a_step_elsewhere_is_the_step_here(crossroads_log: Log, elsewhere: torch.device, seed: int, from_ego: bool) -> None:
+    """As on a GPU, nothing that lies elsewhere meets what was left on the processor; loss and every gradient are the same."""
+    scene, future = SceneBuilder(crossroads_log).over(range(9, 12))
+    scene = replace(scene, has_ego=torch.full((3,), from_ego))
+    torch.manual_seed(0)
+    here = Training(TINY, WorldModel(TINY.model))
+    drawn = here.varied(scene, future, torch.Generator().manual_seed(seed))
+    assert drawn[2] is (seed == 1)
+    expected = here.losses(*drawn).total.mean()
+    expected.backward()
+    there = deepcopy(here).to(elsewhere)
+    there.zero_grad()
+    found = there.losses(drawn[0].to(elsewhere), drawn[1].to(elsewhere), drawn[2]).total.mean()
+    found.backward()
+    assert found.device == elsewhere
+    assert_close(found.cpu(), expected)
+    for name, weight in here.named_parameters():
+        gradient = there.get_parameter(name).grad
+        assert (gradient is None) == (weight.grad is None)
+        if gradient is not None:
+            assert_close(gradient.cpu(), weight.grad, msg=name)
+
+
+def test_elsewhere_is_not_here(elsewhere: torch.device) -> None:
+    """What the device of other tests is for: to refuse what a GPU refuses, and to allow what it allows."""
+    there = torch.arange(3.0).to(elsewhere)
+    with pytest.raises(RuntimeError, match="two devices"):
+        there + torch.ones(3)
+    with pytest.raises(RuntimeError, match="two devices"):
+        torch.ones(3)[there.long()]
+    scaled = there * torch.tensor(2.0) + there.new_tensor([1.0, 1.0, 1.0])
+    moved = torch.where(there > 0, scaled, torch.zeros(3, device=elsewhere))
+    assert moved[torch.tensor([1])].cpu().tolist() == [3.0]
+    assert moved.cpu().tolist() == [0.0, 3.0, 5.0]
 
 
 def test_muon_never_iterates_in_the_bfloat16_of_its_library(monkeypatch: pytest.MonkeyPatch) -> None:

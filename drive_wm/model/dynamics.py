@@ -100,12 +100,12 @@ class Dynamics(nn.Module):
         grown_m2 = functional.softplus(said[2:] - 1).square().movedim(0, -1)
         return Latent(pose, velocity_mps, hidden, latent.variance_m2 + grown_m2, latent.context)
 
-    def look_rows(self, bev: Tensor) -> Tensor:
-        """What a look adds in each cell; empty with gradients, where few share a map, and in ONNX, which samples maps."""
-        weights = self.sense.weight[:, STEP_FEATURES:].unflatten(1, (-1, LOOKS)).permute(2, 1, 0)
+    def for_many(self, latent: Latent) -> Latent:
+        """With what a look adds in each cell, which many plans share; with gradients and in ONNX the map is sampled."""
         if torch.is_grad_enabled() or torch.onnx.is_in_onnx_export():
-            return weights.new_empty(0)
-        return look_rows(bev, weights)
+            return latent
+        weights = self.sense.weight[:, STEP_FEATURES:].unflatten(1, (-1, LOOKS)).permute(2, 1, 0)
+        return replace(latent, context=replace(latent.context, look_rows=look_rows(latent.context.bev, weights)))
 
     def _aware(self, latent: Latent) -> Tensor:
         """Hidden state (B, K, M, A, D) after a look at the own motion and the map."""

@@ -1,6 +1,7 @@
 """WorldModel: encode, step, decode, imagine."""
 
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -58,6 +59,13 @@ class WorldModel(nn.Module):
         )
         self.expect = Expectation(config.encoder.width, sizes.history, sizes.future)
 
+    def compile(self, **options: Any) -> None:
+        """Compile the step, most of what imagining takes, with torch.compile and its options; weights stay as they are.
+
+        The first scenes then take a minute or two; torch needs a C++ compiler, and for a GPU Triton.
+        """
+        self.dynamics.compile(**options)
+
     def encode(self, scene: Scene) -> Latent:
         """The scene now, K = 1, before any plan."""
         graph = scene_graph(scene, self.config.encoder.neighbours)
@@ -68,7 +76,7 @@ class WorldModel(nn.Module):
         centre_m = torch.where(first, scene.ego_centre_m[:, None], 0.0)
         context = Context(
             bev=bev,
-            look_rows=self.dynamics.look_rows(bev),
+            look_rows=bev.new_empty(0),
             start_pose=ahead(graph.agent_pose * shown, -centre_m),
             centre_m=centre_m,
             size_m=scene.tracks.size_m,
@@ -117,6 +125,8 @@ class WorldModel(nn.Module):
         everyone = scene.tracks.kind.shape[1]
         few = min(reacting or _reaching(latent, plans), everyone)
         crowds = self._alone(latent, plans.action.shape[2]) if few < everyone else []
+        if plans.action.shape[1] > 1:
+            latent = self.dynamics.for_many(latent)
         latent, imagined = _first(latent, few), []
         for t, action in enumerate(plans.action.unbind(dim=2)):
             # Until the first action plans do not differ: that step is thought through once, for all of them.

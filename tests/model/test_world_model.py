@@ -115,13 +115,15 @@ def test_message_passing_equals_dense_gather(model: WorldModel, crossroads_batch
 
 
 def test_learning_and_imagining_see_the_same(model: WorldModel, crossroads_batch: Scene) -> None:
-    """With gradients every look samples the map, without them it adds up rows made beforehand."""
+    """With gradients every look samples the map, without them and for many plans it adds up rows made beforehand."""
     double = WorldModel(TINY.model).eval().double()
     double.load_state_dict(model.state_dict())
-    scene = crossroads_batch.map(lambda x: x.double() if x.is_floating_point() else x)
+    action = torch.tensor([[0.3, 0.01], [-2.0, 0.0]])[None, :, None].expand(len(crossroads_batch.command), 2, 12, 2)
+    given = crossroads_batch, plans_of(action, crossroads_batch)
+    scene, plans = (part.map(lambda x: x.double() if x.is_floating_point() else x) for part in given)
     with torch.no_grad():
-        imagined = double.imagine(scene)
-    learned = double.imagine(scene)
+        imagined = double.imagine(scene, plans)
+    learned = double.imagine(scene, plans)
     assert learned.position_m.requires_grad
     assert_same(learned.map(Tensor.detach), imagined, 1e-9)
 

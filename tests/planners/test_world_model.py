@@ -1,10 +1,15 @@
 """The whole planner, with constant velocity as its imagination."""
 
+from copy import deepcopy
+
 import torch
 from torch.testing import assert_close
 
+from drive_wm.config import TINY
+from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.constant_velocity import constant_velocity_rollouts
 from drive_wm.planners.lattice import candidates
+from drive_wm.planners.proposals import proposer
 from drive_wm.planners.world_model import decide, planner
 
 
@@ -62,3 +67,18 @@ def test_a_proposal_draws_the_choice_to_it(road):
     drawn = decide(scene, constant_velocity_rollouts, propose=lambda s: candidates(s).map(lambda x: x[:, [to_the_left]]))
     assert alone.trajectory.pose[0, -1, 1].abs() < 0.5
     assert_close(drawn.trajectory.pose[0, -1, 1], alone.plans.pose[0, to_the_left, -1, 1], atol=0.2, rtol=0)
+
+
+def test_a_decision_elsewhere_is_the_decision_here(crossroads_batch, elsewhere):
+    """With proposals and what is imagined, where a GPU's tensors would lie."""
+    torch.manual_seed(0)
+    here = WorldModel(TINY.model).eval()
+    there = deepcopy(here).to(elsewhere)
+    with torch.no_grad():
+        expected, found = (
+            decide(scene, model.imagine, propose=proposer(model.imagine))
+            for model, scene in ((here, crossroads_batch), (there, crossroads_batch.to(elsewhere)))
+        )
+    assert found.trajectory.pose.device == elsewhere
+    assert_close(found.trajectory.pose.cpu(), expected.trajectory.pose)
+    assert_close(found.rollouts.position_m.cpu(), expected.rollouts.position_m)
