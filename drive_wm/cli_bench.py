@@ -14,7 +14,7 @@ bench = typer.Typer(help="Measure speed.", no_args_is_help=True)
 TICK = {"runtime": "", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "", "plans": "", "modes": "", "agents": ""}
 DATA = {"reader": "", "n": ",", "samples_per_second": ".1f", "load_seconds": ".1f", "peak_mib": ",.0f", "ratio": ".1f"}
 IMAGINE = {
-    "runtime": "", "scene_seconds_per_second": ",.0f", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "device": "", "threads": "",
+    "runtime": "", "scene_seconds_per_second": ",.0f", "p50_ms": ".1f", "p99_ms": ".1f", "n": "", "threads": "",
     "ratio_to_naive": ".1f", "share_of_ceiling": ".2f", "max_difference_m": ".1e",
 }  # fmt: skip
 SCENES = 8  # that the runs take in turns
@@ -65,7 +65,7 @@ def bench_imagine(
     scenes = fullest(scenes_to_imagine(model.config.scene, caches or []), SCENES)
     with progress("Imagined") as bar:
         rows = bench_imagine(model, scenes, runs, peer_runs, threads, bar, device, compiled)
-    show("Imagination", rows, IMAGINE)
+    show(f"Imagination on {rows[0]['device']}", rows, IMAGINE)
     if json:
         write_results(json, rows, seed=None)
 
