@@ -31,6 +31,7 @@ from drive_wm.scene import Future, Scene
 AROUND: View = (-25.0, 65.0, -30.0, 30.0)
 CROWD, FAST_MPS, SLOW_MPS = 12, 8.0, 1.0  # agents in the scene; what counts as fast and as standing
 EACH, FAILURES = 2, 5
+LABEL_M, LABEL_OFFSET_M = np.array([6.0, 2.4], np.float32), np.array([1.0, 1.0], np.float32)  # of a probability at a path's end
 
 
 @dataclass(frozen=True)
@@ -105,8 +106,10 @@ def forecast_figure(case: Case, title: str, look: Look = LIGHT) -> Figure:
         strength = float(0.35 + 0.65 * probability[mode] / probability.max())
         axes.plot(*path_m.T, color=look.ego, linewidth=2.4, alpha=strength, zorder=5, solid_capstyle="round")
         axes.scatter(path_m[-1:, 0], path_m[-1:, 1], s=16, color=look.ego, alpha=strength, zorder=5.1, linewidths=0)
-        axes.annotate(f"{float(probability[mode]):.0%}", path_m[-1], (4, 3), textcoords="offset points", fontsize=7, zorder=7)
     axes.plot(*case.path_m.T, color=look.ink, linewidth=1.5, linestyle=(0, (3, 2)), zorder=5.5)
+    ends_m = imagined_m[:, 0, -1].numpy()
+    for mode, place_m in enumerate(apart(ends_m + LABEL_OFFSET_M)):
+        axes.annotate(f"{float(probability[mode]):.0%}", ends_m[mode], place_m, va="center", fontsize=7, zorder=7)
     axes.set_title(title, color=look.ink, fontsize=10, loc="left")
     handles = [
         Line2D([], [], color=look.ego, linewidth=2.4, label="target: six futures, their probability"),
@@ -115,6 +118,17 @@ def forecast_figure(case: Case, title: str, look: Look = LIGHT) -> Figure:
     ]
     figure.legend(handles=handles, loc="lower left", ncols=3, fontsize=7.5, labelcolor=look.ink, frameon=False)
     return figure
+
+
+def apart(places_m: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Places (N, 2) of labels, moved up from below as far as none covers another."""
+    moved = places_m.copy()
+    order = places_m[:, 1].argsort(kind="stable")
+    for k, label in enumerate(order):
+        for below in moved[order[:k]][moved[order[:k], 1].argsort()]:
+            if (abs(moved[label] - below) < LABEL_M).all():
+                moved[label, 1] = below[1] + LABEL_M[1]
+    return moved
 
 
 def main() -> None:

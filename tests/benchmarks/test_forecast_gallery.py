@@ -1,11 +1,15 @@
 """Forecasts to look at: chosen by what a target did, and the worst of all as failures."""
 
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 
 from drive_wm.benchmarks import forecast_gallery as gallery
 from drive_wm.benchmarks.prediction_forecast import target_scenes
@@ -50,6 +54,21 @@ def test_the_middle_of_each_kind_is_shown_and_the_worst(seen, monkeypatch) -> No
     cases = [gallery.Case(str(i), *seen, error_m=float(i)) for i in (3, 0, 4, 1, 2, 5)]
     found = {file: case.name for file, case in gallery.chosen(cases).items()}
     assert found == {"any-1": "2", "any-2": "3"} | {f"failure-{i + 1}": str(5 - i) for i in range(5)}
+
+
+@given(arrays(np.float32, (6, 2), elements=st.floats(-30, 30, width=16)))
+def test_no_probability_covers_another(places_m) -> None:
+    """Labels move up alone, and no more than all below them take."""
+    moved = gallery.apart(places_m)
+    assert (moved[:, 0] == places_m[:, 0]).all()
+    assert ((moved[:, 1] >= places_m[:, 1]) & (moved[:, 1] <= places_m[:, 1] + 6 * gallery.LABEL_M[1])).all()
+    for a, b in combinations(moved, 2):
+        assert (abs(a - b) > gallery.LABEL_M - 1e-4).any()
+
+
+def test_labels_that_stand_apart_stay_and_others_stack() -> None:
+    places_m = np.array([[0, 0], [10, 0], [1, 1], [0, -9]], np.float32)
+    assert gallery.apart(places_m).tolist() == pytest.approx(np.array([[0, 0], [10, 0], [1, 2.4], [0, -9]]))
 
 
 def test_pictures_are_written(crossroads_log: Log, tmp_path: Path, monkeypatch, capsys) -> None:
