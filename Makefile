@@ -34,7 +34,7 @@ lint: $(READY)
 types: $(READY)
 	@rm -rf build/types build/lib
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/types .
-	MYPYPATH=build/types $(BIN)/mypy -p drive_wm
+	MYPYPATH=build/types $(BIN)/mypy --num-workers auto -p drive_wm
 
 clean:
 	rm -rf build dist out *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
