@@ -36,7 +36,7 @@ class TrainConfig:
     agents: int = 32  # at most this many, the nearest, are imagined
     ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
     bf16_maps: bool = True  # the map's convolutions in bfloat16, where the device can; places need the digits of float32
-    compile: bool = True  # the step that is imagined, where training runs on a GPU; on processors it is no quicker
+    compile: bool = False  # the step that is imagined, with torch.compile: meant for GPUs, on processors it is no quicker
     hold_out: int = 10  # every n-th log is for validation; 0: none
     stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone

@@ -97,7 +97,7 @@ class Training(lightning.LightningModule):
         """What depends on where it trains, which is known now."""
         device = self.trainer.strategy.root_device
         self.model.bev.bf16 = self.train_config.bf16_maps and multiplies_bf16(device)
-        if self.train_config.compile and device.type == "cuda":
+        if self.train_config.compile:
             self.model.compile()
 
     def losses(self, scene: Scene, future: Future, free_ego: bool) -> Losses:
