@@ -58,10 +58,10 @@ def bench_imagine(
     model = model.to(there)
     naive = _again(model, message_passing=True)
     cases = [(scene.to(there), candidates(scene).to(there)) for scene in scenes]
-    ours = {"shared": model} | ({"shared, compiled": _compiled(model, cases[0])} if compiled else {})
     before = torch.get_num_threads()
     torch.set_num_threads(threads)
     try:
+        ours = {"shared": model} | ({"shared, compiled": _compiled(model, cases[0])} if compiled else {})
         taken_s: dict[str, list[float]] = {runtime: [] for runtime in (*ours, _PEER)}
         apart_m = dict.fromkeys(ours, 0.0)
         total = len(cases) + runs

@@ -94,7 +94,7 @@ class Training(lightning.LightningModule):
         self.model.bev.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def setup(self, stage: str) -> None:
-        """What depends on where it trains, which is known now."""
+        """What waits until it is known where training runs, and comes before the first batch."""
         device = self.trainer.strategy.root_device
         self.model.bev.bf16 = self.train_config.bf16_maps and multiplies_bf16(device)
         if self.train_config.compile:

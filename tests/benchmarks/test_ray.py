@@ -17,15 +17,15 @@ def quiet(*news):
 
 @pytest.fixture
 def prepared(crossroads_log, tmp_path):
-    """prepared(engine) -> the folder of a cache of three drives that differ in their keyframes' names."""
+    """prepared(engine, workers) -> the folder of a cache of three drives that differ in their keyframes' names."""
 
-    def write(engine="local"):
-        out = tmp_path / engine
+    def write(engine="local", workers=1):
+        out = tmp_path / f"{engine}-{workers}"
         logs = (
             replace(crossroads_log, name=name, keyframes=tuple(f"{name}-{i}" for i in range(len(crossroads_log.keyframes))))
             for name in ("first", "second", "third")
         )
-        write_cache(logs, out, "hand", "1", "all", SceneConfig(), quiet, engine=engine)
+        write_cache(logs, out, "hand", "1", "all", SceneConfig(), quiet, engine=engine, workers=workers)
         return out
 
     return write
@@ -55,6 +55,7 @@ def test_prepare_gives_the_same_bytes(prepared, cluster):
     here = bytes_of(prepared())
     assert len(here) == 6
     assert bytes_of(prepared("ray")) == here
+    assert bytes_of(prepared(workers=2)) == here
 
 
 @pytest.mark.slow

@@ -178,6 +178,15 @@ def test_it_needs_no_nuscenes():
 
 
 @pytest.mark.slow
+def test_ray_writes_the_same(write, logs):
+    pytest.importorskip("ray")
+    here, _ = write(logs)
+    spread, notes = write(logs, engine="ray", folder="ray")
+    assert [shard.scenes_sha256 for shard in spread.shards] == [shard.scenes_sha256 for shard in here.shards]
+    assert notes == [(1, 0, "a: 4 scenes"), (2, 0, "b: 3 scenes")]
+
+
+@pytest.mark.slow
 def test_processes_write_the_same(write, logs, targeted, tmp_path):
     """Byte for byte, the manifest's time aside; a drive that cannot be written is the user's error, and no manifest stays."""
     here, _ = write([*logs, targeted])
