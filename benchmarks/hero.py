@@ -1,7 +1,6 @@
 """The README's picture: `python -m drive_wm.benchmarks.hero` draws a shipped drive, planned with the shipped weights."""
 
 import argparse
-from functools import partial
 from pathlib import Path
 
 import torch
@@ -11,8 +10,7 @@ from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.sumo_samples import sample_logs
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
-from drive_wm.model.world_model import REACTING
-from drive_wm.planners.proposals import proposer
+from drive_wm.planners.proposals import proposing
 
 LOG, FIRST, LAST = "junction", 8, 30  # the ego turns left across oncoming traffic
 
@@ -27,9 +25,8 @@ def main() -> None:
     if LOG not in logs:
         raise InputError(f"No sample log named {LOG!r}; there are: {', '.join(logs)}. Name one of them in {__file__}.")
     model, _ = load_weights(options.weights)
-    imagine = partial(model.imagine, reacting=REACTING)
     with torch.inference_mode():
-        picture = drive_picture(logs[LOG], range(FIRST, LAST + 1), imagine, propose=proposer(model.imagine))
+        picture = drive_picture(logs[LOG], range(FIRST, LAST + 1), proposing(model.foresee))
     write_atomically(options.out, picture.data)
 
 

@@ -12,7 +12,7 @@ from drive_wm.figures import imagined_figure, png, seen_figure
 from drive_wm.log import KINDS, Log
 from drive_wm.planners.lattice import LatticeConfig, slots
 from drive_wm.planners.score import TERMS, Scores, Weights, total
-from drive_wm.planners.world_model import Decision, Imagine, Propose, decide
+from drive_wm.planners.world_model import Decision, Foresee, decide
 from drive_wm.rollouts import Plans
 from drive_wm.scene import Scene, ego_speed_mps
 from drive_wm.scene_at import SceneBuilder
@@ -96,14 +96,12 @@ def plan_row(name: str, index: int, scores: Scores, worth: Tensor, weights: Weig
     return PlanRow(name, costs | earned, values | {"progress_m": float(scores.progress_m[0, index])})
 
 
-def drive_picture(
-    log: Log, steps: Sequence[int], imagine: Imagine, weights: Weights | None = None, propose: Propose | None = None
-) -> Picture:
+def drive_picture(log: Log, steps: Sequence[int], foresee: Foresee, weights: Weights | None = None) -> Picture:
     """A drive as a moving picture, planned anew at each of these keyframes."""
     builder, ticks, still = SceneBuilder(log), [], b""
     for step in steps:
         scene = builder.at(step)[0]
-        decision = decide(scene, imagine, weights=weights, propose=propose)
+        decision = decide(scene, foresee, weights=weights)
         index = int(decision.index[0])
         ticks.append(tick(step, scene, decision.plans, decision.rollouts, index))
         if step == steps[0]:

@@ -1,14 +1,13 @@
 """The whole planner as one module of flat tensors: what is exported, and what every runtime must equal."""
 
 from collections.abc import Mapping
-from functools import partial
 
 import torch
 from torch import Tensor, nn
 
-from drive_wm.model.world_model import REACTING, WorldModel
+from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.lattice import LatticeConfig
-from drive_wm.planners.proposals import proposer
+from drive_wm.planners.proposals import proposing
 from drive_wm.planners.score import Weights, total
 from drive_wm.planners.world_model import decide
 from drive_wm.scene import Scene
@@ -31,9 +30,7 @@ class PlannerGraph(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         scene = from_tensors(Scene, {k: v.long() if v.dtype == torch.int32 else v for k, v in inputs.items()})
-        decision = decide(
-            scene, partial(self.model.imagine, reacting=REACTING), self.lattice, self.weights, proposer(self.model.imagine)
-        )
+        decision = decide(scene, proposing(self.model.foresee), self.lattice, self.weights)
         pose = decision.trajectory.pose
         yaw_rad = pose[..., 2]
         scores = total(decision.scores, self.weights) / self.weights.collision

@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,9 @@ from drive_wm.deploy.bench import bench_tick
 from drive_wm.deploy.export import ExportReport, export
 from drive_wm.deploy.golden import golden_scenes
 from drive_wm.log import Log
-from drive_wm.model.world_model import REACTING, WorldModel
+from drive_wm.model.world_model import WorldModel
 from drive_wm.planners import constant_velocity
-from drive_wm.planners.proposals import proposer
+from drive_wm.planners.proposals import proposing
 from drive_wm.planners.world_model import Decision, decide
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene
@@ -110,7 +109,7 @@ def planned(log: Log, model: WorldModel) -> Drive:
 
 def decided(scene: Scene, model: WorldModel) -> Decision:
     with torch.inference_mode():
-        return decide(scene, partial(model.imagine, reacting=REACTING), propose=proposer(model.imagine))
+        return decide(scene, proposing(model.foresee))
 
 
 def planning_rows(drives: Sequence[Drive]) -> list[dict[str, object]]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from torch import Tensor
 
@@ -13,8 +14,9 @@ from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Scene
 from drive_wm.structs import TensorStruct
 
-Imagine = Callable[[Scene, Plans], Rollouts]
-Propose = Callable[[Scene], Plans]  # learned plans (B, P), the first the one that a human most likely drives
+Imagine = Callable[[Plans], Rollouts]  # what follows each plan, in one scene
+# Learned plans (B, P), if there are any, the first the one that a human most likely drives; and what imagines others.
+Foresee = Callable[[Scene], tuple[Plans | None, Imagine]]
 
 
 @dataclass(frozen=True)
@@ -29,18 +31,12 @@ class Decision(TensorStruct):
     trajectory: Trajectory
 
 
-def decide(
-    scene: Scene,
-    imagine: Imagine,
-    config: LatticeConfig | None = None,
-    weights: Weights | None = None,
-    propose: Propose | None = None,
-) -> Decision:
+def decide(scene: Scene, foresee: Foresee, config: LatticeConfig | None = None, weights: Weights | None = None) -> Decision:
     """Plan, and keep every step of the way for reports."""
     found = routes(scene)
-    proposals = propose(scene) if propose else None
+    proposals, imagine = foresee(scene)
     plans = candidates(scene, config, proposals, found)
-    rollouts = imagine(scene, plans)
+    rollouts = imagine(plans)
     human = Trajectory(proposals.pose[:, 0], proposals.speed_mps[:, 0]) if proposals else None
     scores = score(scene, plans, rollouts, found, human)
     index = choose_index(plans, scores, weights)
@@ -48,10 +44,12 @@ def decide(
 
 
 def planner(
-    imagine: Imagine,
-    config: LatticeConfig | None = None,
-    weights: Weights | None = None,
-    propose: Propose | None = None,
+    foresee: Foresee, config: LatticeConfig | None = None, weights: Weights | None = None
 ) -> Callable[[Scene], Trajectory]:
-    """A plan(scene) -> Trajectory that imagines with `imagine`."""
-    return lambda scene: decide(scene, imagine, config, weights, propose).trajectory
+    """A plan(scene) -> Trajectory that imagines as `foresee` does."""
+    return lambda scene: decide(scene, foresee, config, weights).trajectory
+
+
+def without_proposals(imagine: Callable[[Scene, Plans], Rollouts]) -> Foresee:
+    """Foresee by a function of scene and plans alone."""
+    return lambda scene: (None, partial(imagine, scene))

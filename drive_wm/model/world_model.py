@@ -1,6 +1,8 @@
 """WorldModel: encode, step, decode, imagine."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import torch
@@ -121,10 +123,23 @@ class WorldModel(nn.Module):
         """
         latent = self.encode(scene)
         if plans is None:
-            return self._rollouts(self._alone(_started(latent, scene), steps or self.config.scene.future)[1:])
-        everyone = scene.tracks.kind.shape[1]
-        few = min(reacting or _reaching(latent, plans), everyone)
-        crowds = self._alone(latent, plans.action.shape[2]) if few < everyone else []
+            return self._rollouts(self._alone(latent, scene, steps or self.config.scene.future)[1:])
+        few = reacting or _reaching(latent, plans)
+        crowds = self._alone(latent, scene, plans.action.shape[2]) if few < latent.pose.shape[3] else []
+        return self._under(latent, crowds, few, plans)
+
+    def foresee(self, scene: Scene, reacting: int = REACTING) -> tuple[Rollouts, Callable[[Plans], Rollouts]]:
+        """What `imagine` gives without plans, and what gives the same as with them, for plans as long as a Future.
+
+        The scene is encoded once, and the crowd beside the plans is the one of the first rollouts.
+        """
+        latent = self.encode(scene)
+        alone = self._alone(latent, scene, self.config.scene.future)
+        return self._rollouts(alone[1:]), partial(self._under, latent, alone, reacting)
+
+    def _under(self, latent: Latent, crowds: list[Latent], few: int, plans: Plans) -> Rollouts:
+        """Imagine so many agents under each plan, the others as the crowd of each step holds them."""
+        crowds = crowds if few < latent.pose.shape[3] else []
         if plans.action.shape[1] > 1:
             latent = self.dynamics.for_many(latent)
         latent, imagined = _first(latent, few), []
@@ -135,9 +150,9 @@ class WorldModel(nn.Module):
         near = self._rollouts(imagined)
         return _joined(near, self._rollouts(crowds[1:])) if crowds else near
 
-    def _alone(self, latent: Latent, steps: int) -> list[Latent]:
+    def _alone(self, latent: Latent, scene: Scene, steps: int) -> list[Latent]:
         """The start, and what follows step by step when the ego acts by itself."""
-        latents = [latent]
+        latents = [_started(latent, scene)]
         for _ in range(steps):
             latents.append(self.step(latents[-1], None))
         return latents

@@ -6,7 +6,7 @@ import torch
 from drive_wm.benchmarks.scene_report import compared, drive_picture, scene_report, where
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.planners.score import Weights, total
-from drive_wm.planners.world_model import Decision, decide
+from drive_wm.planners.world_model import Decision, decide, without_proposals
 from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Scene
 
@@ -29,7 +29,7 @@ def imagine(scene: Scene, plans: Plans) -> Rollouts:
 
 @pytest.fixture(scope="module")
 def decision(crossroads_scene) -> Decision:
-    return decide(crossroads_scene, imagine)
+    return decide(crossroads_scene, without_proposals(imagine))
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +86,7 @@ def test_where(pose, speed_mps, text):
 
 
 def test_drive_picture_moves_and_has_a_still(crossroads_log):
-    picture = drive_picture(crossroads_log, (4, 5), imagine)
+    picture = drive_picture(crossroads_log, (4, 5), without_proposals(imagine))
     assert picture.data.startswith(b"GIF8")
     assert picture.still is not None
     assert picture.still.startswith(b"\x89PNG")

@@ -192,6 +192,17 @@ def test_an_ego_whose_speed_is_not_known_starts_as_fast_as_expected(model: World
         assert change_mps.abs().max() <= DT_S * MAX_BRAKE_MPS2 + 1e-4
 
 
+@pytest.mark.parametrize("known", [True, False], ids=["speed known", "speed not known"])
+def test_what_is_foreseen_is_what_is_imagined(model: WorldModel, crossroads_scene: Scene, plans: Plans, known: bool) -> None:
+    """Looked at once or twice, bit for bit; with few and with all agents that answer."""
+    scene = crossroads_scene if known else without_ego_status(crossroads_scene, torch.tensor([True]))
+    for reacting in (4, scene.tracks.kind.shape[1]):
+        with torch.no_grad():
+            alone, imagine = model.foresee(scene, reacting)
+            assert_same(alone, model.imagine(scene), 0.0)
+            assert_same(imagine(plans), model.imagine(scene, plans, reacting=reacting), 0.0)
+
+
 def test_what_is_seen_is_not_differentiated_by_where_one_is(model: WorldModel, crossroads_scene: Scene) -> None:
     """Moved by a metre at the start, everybody ends a metre further: no gradient passes through what they look at."""
     latent = model.encode(crossroads_scene)

@@ -1,6 +1,7 @@
 """The whole planner, with constant velocity as its imagination."""
 
 from copy import deepcopy
+from functools import partial
 
 import torch
 from torch.testing import assert_close
@@ -9,12 +10,14 @@ from drive_wm.config import TINY
 from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.constant_velocity import constant_velocity_rollouts
 from drive_wm.planners.lattice import candidates
-from drive_wm.planners.proposals import proposer
-from drive_wm.planners.world_model import decide, planner
+from drive_wm.planners.proposals import proposing
+from drive_wm.planners.world_model import decide, planner, without_proposals
+
+keep_velocity = without_proposals(constant_velocity_rollouts)
 
 
 def drive(scene):
-    return planner(constant_velocity_rollouts)(scene)
+    return planner(keep_velocity)(scene)
 
 
 def test_a_free_road_is_driven(road):
@@ -46,14 +49,14 @@ def test_it_brakes_fully_when_nothing_else_helps(road):
 
 
 def test_a_decision_holds_what_it_rests_on(road):
-    decision = decide(road(), constant_velocity_rollouts)
+    decision = decide(road(), keep_velocity)
     chosen = decision.plans.pose[0, decision.index[0]]
     assert_close(decision.trajectory.pose[0], chosen)
     assert decision.plans.valid[0, decision.index[0]]
 
 
 def test_crossroads_are_driven_without_a_collision(crossroads_batch):
-    decision = decide(crossroads_batch, constant_velocity_rollouts)
+    decision = decide(crossroads_batch, keep_velocity)
     chosen = decision.index[:, None]
     assert_close(decision.scores.collision.gather(1, chosen), torch.zeros(3, 1))
     assert_close(decision.scores.wrong_way_m.gather(1, chosen), torch.zeros(3, 1))
@@ -63,8 +66,9 @@ def test_crossroads_are_driven_without_a_collision(crossroads_batch):
 def test_a_proposal_draws_the_choice_to_it(road):
     scene = road(speed_mps=8.0, left_lane=True)
     to_the_left = 12  # the second path, speed held
-    alone = decide(scene, constant_velocity_rollouts)
-    drawn = decide(scene, constant_velocity_rollouts, propose=lambda s: candidates(s).map(lambda x: x[:, [to_the_left]]))
+    proposals = candidates(scene).map(lambda x: x[:, [to_the_left]])
+    alone = decide(scene, keep_velocity)
+    drawn = decide(scene, lambda s: (proposals, partial(constant_velocity_rollouts, s)))
     assert alone.trajectory.pose[0, -1, 1].abs() < 0.5
     assert_close(drawn.trajectory.pose[0, -1, 1], alone.plans.pose[0, to_the_left, -1, 1], atol=0.2, rtol=0)
 
@@ -76,7 +80,7 @@ def test_a_decision_elsewhere_is_the_decision_here(crossroads_batch, elsewhere):
     there = deepcopy(here).to(elsewhere)
     with torch.no_grad():
         expected, found = (
-            decide(scene, model.imagine, propose=proposer(model.imagine))
+            decide(scene, proposing(model.foresee))
             for model, scene in ((here, crossroads_batch), (there, crossroads_batch.to(elsewhere)))
         )
     assert found.trajectory.pose.device == elsewhere
