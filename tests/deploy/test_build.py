@@ -2,23 +2,17 @@
 
 import hashlib
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper
 
-from drive_wm.checkpoint import Origin, save_weights
 from drive_wm.deploy import build as building
 from drive_wm.deploy.build import build
 from drive_wm.deploy.bundle import open_bundle
-from drive_wm.deploy.export import export
-from drive_wm.deploy.golden import golden_scenes
+from drive_wm.deploy.export import ExportReport
 from drive_wm.errors import InputError
-from drive_wm.model.world_model import ModelConfig, WorldModel
-from drive_wm.planners.lattice import LatticeConfig
 
 rtx = pytest.importorskip("tensorrt_rtx", reason="tensorrt-rtx is not installed", exc_type=(ImportError, OSError))
 
@@ -59,11 +53,7 @@ def test_a_refusal_says_why_and_writes_nothing(
 
 
 @pytest.mark.slow
-def test_the_whole_planner_compiles(model: ModelConfig, lattice: LatticeConfig, tmp_path: Path) -> None:
-    torch.manual_seed(0)
-    save_weights(WorldModel(model), Origin(("none",), "by hand", "Apache-2.0"), tmp_path / "w.safetensors")
-    golden = golden_scenes(model.scene, per_log=1)[:2]
-    export(str(tmp_path / "w.safetensors"), tmp_path / "bundle", golden, replace(lattice, paths=2))
-    report = build(tmp_path / "bundle", tmp_path / "planner.engine")
-    assert report.layers > 1000
-    assert report.key.graph_sha256 == hashlib.sha256(open_bundle(tmp_path / "bundle").graph).hexdigest()
+def test_the_whole_planner_compiles(report: ExportReport, tmp_path: Path) -> None:
+    built = build(report.path, tmp_path / "planner.engine")
+    assert built.layers > 1000
+    assert built.key.graph_sha256 == hashlib.sha256(open_bundle(report.path).graph).hexdigest()

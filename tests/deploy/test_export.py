@@ -1,6 +1,5 @@
 """Weights to bundle: the gate between torch and ONNX Runtime, what the contract says, and what is refused."""
 
-import fcntl
 import hashlib
 import json
 from collections.abc import Callable
@@ -9,57 +8,18 @@ from pathlib import Path
 import numpy as np
 import onnx
 import pytest
-import torch
 from onnx import TensorProto, helper
-from torch import Tensor
 
-from drive_wm.checkpoint import Origin, save_weights
 from drive_wm.deploy import export as exporting
 from drive_wm.deploy.bench import bench_tick
 from drive_wm.deploy.bundle import open_bundle, self_test
 from drive_wm.deploy.export import ExportReport, export
-from drive_wm.deploy.golden import golden_scenes
-from drive_wm.deploy.onnx_graph import check_graph, lower
+from drive_wm.deploy.onnx_graph import check_graph
 from drive_wm.deploy.parity import ParityError
 from drive_wm.deploy.runtime import OnnxRuntime
 from drive_wm.errors import InputError
-from drive_wm.model.world_model import ModelConfig, WorldModel
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.scene import Scene
-
-ORIGIN = Origin(("hand (1 logs)",), "by hand", "Apache-2.0")
-
-
-@pytest.fixture(scope="module")
-def weights(model: ModelConfig, tmp_path_factory: pytest.TempPathFactory) -> str:
-    torch.manual_seed(0)
-    path = tmp_path_factory.mktemp("weights") / "weights.safetensors"
-    save_weights(WorldModel(model), ORIGIN, path)
-    return str(path)
-
-
-@pytest.fixture(scope="module")
-def golden(model: ModelConfig) -> list[Scene]:
-    return golden_scenes(model.scene, per_log=1)
-
-
-@pytest.fixture(scope="module")
-def report(
-    weights: str, golden: list[Scene], lattice: LatticeConfig, testrun_uid: str, tmp_path_factory: pytest.TempPathFactory
-) -> ExportReport:
-    """The planner traced once for all processes that run tests, which takes half a minute; exported once in each."""
-    traced = tmp_path_factory.getbasetemp().parent / f"planner-{testrun_uid}.onnx"
-
-    def lowered_once(planner: torch.nn.Module, inputs: dict[str, Tensor]) -> onnx.ModelProto:
-        with traced.with_suffix(".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            if not traced.exists():
-                onnx.save(lower(planner, inputs), traced)
-            return onnx.load(traced)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(exporting, "lower", lowered_once)
-        return export(weights, tmp_path_factory.mktemp("export") / "bundle", golden, lattice)
 
 
 def test_the_graph_equals_torch_and_chooses_the_same_plans(report: ExportReport, golden: list[Scene]) -> None:
