@@ -45,6 +45,7 @@ class Setting:
     """A compiled network and its traffic, ready to be simulated, any number of times the same."""
 
     net: Network
+    roads: Roads
     network: Path
     traffic: Path
     seed: int
@@ -57,7 +58,7 @@ def set_up(net: Network, rng: np.random.Generator, folder: Path, chance: bool = 
     left_hand = bool(rng.uniform() < LEFT_HAND_SHARE)
     network = compile_network(net, rng, folder)
     write_traffic(net, rng, RUN_S - 20.0, folder / "traffic.rou.xml", chance)
-    return Setting(net, network, folder / "traffic.rou.xml", int(rng.integers(2**31)), left_hand, chance)
+    return Setting(net, read_roads(network), network, folder / "traffic.rou.xml", int(rng.integers(2**31)), left_hand, chance)
 
 
 def run_sumo(net: Network, rng: np.random.Generator, events: tuple[str, ...] = EVENTS) -> Run:
@@ -85,8 +86,7 @@ def run_setting(setting: Setting, act: Act, events: Sequence[Event] = ()) -> Run
     watched = [id for id in wheels if traces[id].type.startswith(EGO_TYPE) or id in actors]
     struck = overlaps(traces, boxes, watched, wheels).any(axis=1)
     clashes = {id: np.flatnonzero(steps) * LOOK_STEPS for id, steps in zip(watched, struck, strict=True)}
-    roads = read_roads(setting.network)
-    return Run(setting.net, roads, traces, boxes, tuple(events), clashes, setting.left_hand, left_out)
+    return Run(setting.net, setting.roads, traces, boxes, tuple(events), clashes, setting.left_hand, left_out)
 
 
 @dataclass(frozen=True)
