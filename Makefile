@@ -32,8 +32,9 @@ lint: $(READY)
 
 # mypy does not follow pyproject's folder map, so it reads a copy laid out as users import it.
 types: $(READY)
-	@rm -rf build/types build/lib
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --target build/types .
+	@rm -rf build/types && mkdir -p build/types
+	cp -r drive_wm build/types
+	cp -r datasets planners deploy benchmarks weights build/types/drive_wm
 	MYPYPATH=build/types $(BIN)/mypy --num-workers auto -p drive_wm
 
 clean:
