@@ -1,7 +1,8 @@
 """Keep the README's tables equal to the result files: `python -m drive_wm.benchmarks.readme [--check]`.
 
 A table stands between <!-- results:NAME --> and <!-- /results:NAME --> and comes from NAME.json and NAME-*.json; a wide one
-names the columns that it shows: <!-- results:NAME first second -->.
+names the columns that it shows: <!-- results:NAME first second -->. Slices are shown instead of whole sets where the mark
+names them: <!-- results:NAME [one; another] slice first second -->.
 """
 
 import argparse
@@ -14,9 +15,11 @@ from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
 
 _BLOCK = re.compile(
-    r"<!-- results:(?P<name>[\w-]+)(?P<columns>(?: \w+)*) -->\n(?P<table>.*?)<!-- /results:(?P=name) -->", re.DOTALL
+    r"<!-- results:(?P<name>[\w-]+)(?P<shown>(?: \[(?P<slices>[^]\n]+)\])?(?P<columns>(?: \w+)*)) -->\n"
+    r"(?P<table>.*?)<!-- /results:(?P=name) -->",
+    re.DOTALL,
 )
-_MARK = re.compile(r"<!-- /?results:([\w-]+)(?: \w+)* -->")
+_MARK = re.compile(r"<!-- /?results:([\w-]+)(?: \[[^]\n]+\])?(?: \w+)* -->")
 
 
 def with_tables(text: str, results: Path) -> str:
@@ -25,14 +28,16 @@ def with_tables(text: str, results: Path) -> str:
     marks = _MARK.findall(text)
     if sorted(paired) != sorted(marks):
         raise InputError(f"The result marks {marks} do not pair up: <!-- results:NAME -->, then <!-- /results:NAME -->.")
-    return _BLOCK.sub(lambda block: _block(block["name"], block["columns"], results), text)
+    return _BLOCK.sub(lambda block: _block(block, results), text)
 
 
-def _block(name: str, columns: str, results: Path) -> str:
+def _block(block: re.Match[str], results: Path) -> str:
+    name, slices = block["name"], block["slices"].split("; ") if block["slices"] else []
     paths = [path for path in (results / f"{name}.json",) if path.exists()] + sorted(results.glob(f"{name}-*.json"))
     if not paths:
         raise FileNotFoundError(f"No result file {results / name}.json. Measure and write it, or take the table's marks out.")
-    return f"<!-- results:{name}{columns} -->\n{markdown_table(paths, columns.split())}\n<!-- /results:{name} -->"
+    table = markdown_table(paths, block["columns"].split(), slices)
+    return f"<!-- results:{name}{block['shown']} -->\n{table}\n<!-- /results:{name} -->"
 
 
 def main(arguments: Sequence[str] | None = None) -> None:

@@ -14,13 +14,18 @@ _UNITS = {"_ms": "ms", "_mib": "MiB", "_mps": "m/s", "_mps2": "m/s²", "_rad": "
 _HIDDEN = ("slice", "frames", "off_road_note")
 
 
-def markdown_table(paths: Iterable[Path], only: Sequence[str] = ()) -> str:
-    """One table of all whole-set rows (those without a "slice"), then one line per file on how it was measured.
+def markdown_table(paths: Iterable[Path], only: Sequence[str] = (), slices: Sequence[str] = ()) -> str:
+    """One table of all whole-set rows (those without a "slice"), or of these slices, then a line per file: how it was measured.
 
     All columns but the ends of intervals, or those that `only` names.
     """
     files = [read_results(path) for path in paths]
-    found = [row for file in files for row in file.rows if "slice" not in row]
+    every = [row for file in files for row in file.rows]
+    absent = [name for name in slices if all(row.get("slice") != name for row in every)]
+    if absent:
+        known = dict.fromkeys(row["slice"] for row in every if "slice" in row)
+        raise InputError(f"No row is of the slice {'; '.join(absent)}; known: {'; '.join(known)}. Name these in the mark.")
+    found = [row for name in slices or (None,) for row in every if row.get("slice") == name]
     rows = [row for i, row in enumerate(found) if row not in found[:i]]  # the human's rows come with every planner
     known = dict.fromkeys(key for row in rows for key in row)
     unknown = [key for key in only if key not in known]

@@ -49,6 +49,19 @@ def test_a_table_without_results_is_named(folder):
         run(folder)
 
 
+def test_a_mark_chooses_slices(folder):
+    rows = [{"n": 9}, {"n": 4, "slice": "rain, night"}, {"n": 5, "slice": "turns"}]
+    write_results(folder / "planning.json", rows, seed=0, command="drive-wm evaluate planning")
+    mark = "<!-- results:planning [turns; rain, night] slice n -->"
+    (folder / "README.md").write_text(TEXT.replace("<!-- results:planning -->", mark))
+    run(folder)
+    assert f"{mark}\n| slice | n |\n| :-- | --: |\n| turns | 5 |\n| rain, night | 4 |\n" in (folder / "README.md").read_text()
+    run(folder, "--check")
+    (folder / "README.md").write_text(TEXT.replace("<!-- results:planning -->", mark.replace("turns", "snow")))
+    with pytest.raises(SystemExit, match="snow; known: rain, night; turns"):
+        run(folder)
+
+
 def test_a_mark_chooses_columns(folder):
     (folder / "README.md").write_text(TEXT.replace("<!-- results:planning -->", "<!-- results:planning n -->"))
     run(folder)
