@@ -10,7 +10,6 @@ from drive_wm.checkpoint import load_weights
 from drive_wm.datasets.sumo_samples import sample_logs
 from drive_wm.errors import InputError
 from drive_wm.files import write_atomically
-from drive_wm.planners.proposals import proposing
 
 LOG, FIRST, LAST = "junction", 8, 30  # the ego turns left across oncoming traffic
 
@@ -26,7 +25,7 @@ def main() -> None:
         raise InputError(f"No sample log named {LOG!r}; there are: {', '.join(logs)}. Name one of them in {__file__}.")
     model, _ = load_weights(options.weights)
     with torch.inference_mode():
-        picture = drive_picture(logs[LOG], range(FIRST, LAST + 1), proposing(model.foresee))
+        picture = drive_picture(logs[LOG], range(FIRST, LAST + 1), model.foresee)
     write_atomically(options.out, picture.data)
 
 

@@ -7,7 +7,6 @@ from pathlib import Path
 from drive_wm.checkpoint import load_ego_history, load_weights
 from drive_wm.errors import InputError
 from drive_wm.planners import constant_velocity, idm, world_model
-from drive_wm.planners.proposals import proposing
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene
 
@@ -17,7 +16,7 @@ Planner = Callable[[Scene], Trajectory]
 def world_model_planner(weights: str) -> Planner:
     """The whole path from Scene to Trajectory, imagined by these weights."""
     model, _ = load_weights(weights)
-    return world_model.planner(proposing(model.foresee))
+    return world_model.planner(model.foresee)
 
 
 PLANNERS: dict[str, Callable[[str], Planner]] = {

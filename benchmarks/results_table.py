@@ -23,8 +23,8 @@ def markdown_table(paths: Iterable[Path], only: Sequence[str] = (), slices: Sequ
     every = [row for file in files for row in file.rows]
     absent = [name for name in slices if all(row.get("slice") != name for row in every)]
     if absent:
-        known = dict.fromkeys(row["slice"] for row in every if "slice" in row)
-        raise InputError(f"No row is of the slice {'; '.join(absent)}; known: {'; '.join(known)}. Name these in the mark.")
+        there = dict.fromkeys(row["slice"] for row in every if "slice" in row)
+        raise InputError(f"No row is of the slice {'; '.join(absent)}; known: {'; '.join(there)}. Name these in the mark.")
     found = [row for name in slices or (None,) for row in every if row.get("slice") == name]
     rows = [row for i, row in enumerate(found) if row not in found[:i]]  # the human's rows come with every planner
     known = dict.fromkeys(key for row in rows for key in row)

@@ -7,7 +7,6 @@ from torch import Tensor, nn
 
 from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.lattice import LatticeConfig
-from drive_wm.planners.proposals import proposing
 from drive_wm.planners.score import Weights, total
 from drive_wm.planners.world_model import decide
 from drive_wm.scene import Scene
@@ -30,7 +29,7 @@ class PlannerGraph(nn.Module):
 
     def forward(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         scene = from_tensors(Scene, {k: v.long() if v.dtype == torch.int32 else v for k, v in inputs.items()})
-        decision = decide(scene, proposing(self.model.foresee), self.lattice, self.weights)
+        decision = decide(scene, self.model.foresee, self.lattice, self.weights)
         pose = decision.trajectory.pose
         yaw_rad = pose[..., 2]
         scores = total(decision.scores, self.weights) / self.weights.collision

@@ -23,7 +23,6 @@ from drive_wm.deploy.golden import golden_scenes
 from drive_wm.log import Log
 from drive_wm.model.world_model import WorldModel
 from drive_wm.planners import constant_velocity
-from drive_wm.planners.proposals import proposing
 from drive_wm.planners.world_model import Decision, decide
 from drive_wm.rollouts import Trajectory
 from drive_wm.scene import Scene
@@ -109,7 +108,7 @@ def planned(log: Log, model: WorldModel) -> Drive:
 
 def decided(scene: Scene, model: WorldModel) -> Decision:
     with torch.inference_mode():
-        return decide(scene, proposing(model.foresee))
+        return decide(scene, model.foresee)
 
 
 def planning_rows(drives: Sequence[Drive]) -> list[dict[str, object]]:

@@ -1,27 +1,14 @@
 """Learned proposals: what the world model expects the ego to do by itself, then one plan per joint mode."""
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
 from drive_wm.geometry import wrap_angle
 from drive_wm.kinematics import DT_S
-from drive_wm.planners.world_model import Foresee, Imagine
 from drive_wm.rollouts import Plans, Rollouts
 from drive_wm.scene import Scene, ego_speed_mps
 
 STILL_MPS = 1e-3  # below it a turn says nothing of the curvature
-
-
-def proposing(foresee: Callable[[Scene], tuple[Rollouts, Imagine]]) -> Foresee:
-    """Foresee by a model, `WorldModel.foresee`: what it tells of an ego that acts by itself (K = 1) makes the proposals."""
-
-    def proposed(scene: Scene) -> tuple[Plans, Imagine]:
-        alone, imagine = foresee(scene)
-        return proposals(scene, alone), imagine
-
-    return proposed
 
 
 def proposals(scene: Scene, rollouts: Rollouts) -> Plans:

@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 from torch import Tensor
 
 from drive_wm.planners.choose import choose_index, trajectory_at
 from drive_wm.planners.lattice import LatticeConfig, candidates
+from drive_wm.planners.proposals import proposals
 from drive_wm.planners.routes import Routes, routes
 from drive_wm.planners.score import Scores, Weights, score
 from drive_wm.rollouts import Plans, Rollouts, Trajectory
@@ -15,8 +15,8 @@ from drive_wm.scene import Scene
 from drive_wm.structs import TensorStruct
 
 Imagine = Callable[[Plans], Rollouts]  # what follows each plan, in one scene
-# Learned plans (B, P), if there are any, the first the one that a human most likely drives; and what imagines others.
-Foresee = Callable[[Scene], tuple[Plans | None, Imagine]]
+# How a scene unfolds when the ego acts by itself, if that is known, and what imagines its plans: `WorldModel.foresee`.
+Foresee = Callable[[Scene], tuple[Rollouts | None, Imagine]]
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,11 @@ class Decision(TensorStruct):
 def decide(scene: Scene, foresee: Foresee, config: LatticeConfig | None = None, weights: Weights | None = None) -> Decision:
     """Plan, and keep every step of the way for reports."""
     found = routes(scene)
-    proposals, imagine = foresee(scene)
-    plans = candidates(scene, config, proposals, found)
+    alone, imagine = foresee(scene)
+    learned = proposals(scene, alone) if alone else None
+    plans = candidates(scene, config, learned, found)
     rollouts = imagine(plans)
-    human = Trajectory(proposals.pose[:, 0], proposals.speed_mps[:, 0]) if proposals else None
+    human = Trajectory(learned.pose[:, 0], learned.speed_mps[:, 0]) if learned else None
     scores = score(scene, plans, rollouts, found, human)
     index = choose_index(plans, scores, weights)
     return Decision(found, plans, rollouts, scores, index, trajectory_at(plans, index))
@@ -48,8 +49,3 @@ def planner(
 ) -> Callable[[Scene], Trajectory]:
     """A plan(scene) -> Trajectory that imagines as `foresee` does."""
     return lambda scene: decide(scene, foresee, config, weights).trajectory
-
-
-def without_proposals(imagine: Callable[[Scene, Plans], Rollouts]) -> Foresee:
-    """Foresee by a function of scene and plans alone."""
-    return lambda scene: (None, partial(imagine, scene))

@@ -1,12 +1,14 @@
 """The section of a scene compares the plans worth comparing, and its points add up to what the planner weighed."""
 
+from functools import partial
+
 import pytest
 import torch
 
 from drive_wm.benchmarks.scene_report import compared, drive_picture, scene_report, where
 from drive_wm.planners.lattice import LatticeConfig
 from drive_wm.planners.score import Weights, total
-from drive_wm.planners.world_model import Decision, decide, without_proposals
+from drive_wm.planners.world_model import Decision, Imagine, decide
 from drive_wm.rollouts import Plans, Rollouts, Trajectory
 from drive_wm.scene import Scene
 
@@ -27,9 +29,13 @@ def imagine(scene: Scene, plans: Plans) -> Rollouts:
     )  # fmt: skip
 
 
+def foresee(scene: Scene) -> tuple[None, Imagine]:
+    return None, partial(imagine, scene)
+
+
 @pytest.fixture(scope="module")
 def decision(crossroads_scene) -> Decision:
-    return decide(crossroads_scene, without_proposals(imagine))
+    return decide(crossroads_scene, foresee)
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +92,7 @@ def test_where(pose, speed_mps, text):
 
 
 def test_drive_picture_moves_and_has_a_still(crossroads_log):
-    picture = drive_picture(crossroads_log, (4, 5), without_proposals(imagine))
+    picture = drive_picture(crossroads_log, (4, 5), foresee)
     assert picture.data.startswith(b"GIF8")
     assert picture.still is not None
     assert picture.still.startswith(b"\x89PNG")

@@ -1,6 +1,7 @@
 """The whole planner, with constant velocity as its imagination."""
 
 from copy import deepcopy
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -10,10 +11,12 @@ from drive_wm.config import TINY
 from drive_wm.model.world_model import WorldModel
 from drive_wm.planners.constant_velocity import constant_velocity_rollouts
 from drive_wm.planners.lattice import candidates
-from drive_wm.planners.proposals import proposing
-from drive_wm.planners.world_model import decide, planner, without_proposals
+from drive_wm.planners.world_model import decide, planner
+from drive_wm.rollouts import Trajectory
 
-keep_velocity = without_proposals(constant_velocity_rollouts)
+
+def keep_velocity(scene):
+    return None, partial(constant_velocity_rollouts, scene)
 
 
 def drive(scene):
@@ -66,9 +69,11 @@ def test_crossroads_are_driven_without_a_collision(crossroads_batch):
 def test_a_proposal_draws_the_choice_to_it(road):
     scene = road(speed_mps=8.0, left_lane=True)
     to_the_left = 12  # the second path, speed held
-    proposals = candidates(scene).map(lambda x: x[:, [to_the_left]])
     alone = decide(scene, keep_velocity)
-    drawn = decide(scene, lambda s: (proposals, partial(constant_velocity_rollouts, s)))
+    left = candidates(scene).map(lambda x: x[:, [to_the_left]])
+    expected = Trajectory(left.pose[:, 0], left.speed_mps[:, 0])
+    by_itself = replace(constant_velocity_rollouts(scene, left), expected=expected)
+    drawn = decide(scene, lambda s: (by_itself, partial(constant_velocity_rollouts, s)))
     assert alone.trajectory.pose[0, -1, 1].abs() < 0.5
     assert_close(drawn.trajectory.pose[0, -1, 1], alone.plans.pose[0, to_the_left, -1, 1], atol=0.2, rtol=0)
 
@@ -80,8 +85,7 @@ def test_a_decision_elsewhere_is_the_decision_here(crossroads_batch, elsewhere):
     there = deepcopy(here).to(elsewhere)
     with torch.no_grad():
         expected, found = (
-            decide(scene, proposing(model.foresee))
-            for model, scene in ((here, crossroads_batch), (there, crossroads_batch.to(elsewhere)))
+            decide(scene, model.foresee) for model, scene in ((here, crossroads_batch), (there, crossroads_batch.to(elsewhere)))
         )
     assert found.trajectory.pose.device == elsewhere
     assert_close(found.trajectory.pose.cpu(), expected.trajectory.pose)
