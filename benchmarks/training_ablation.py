@@ -7,7 +7,8 @@ weights lie in RUNS already is not trained again: the command goes on where it w
 
 import argparse
 import shlex
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,11 +18,13 @@ import torch
 from drive_wm.benchmarks.ablation import forecast_scores
 from drive_wm.benchmarks.prediction_forecast import target_scenes
 from drive_wm.benchmarks.results_file import write_results
+from drive_wm.benchmarks.training_variations import VariedTraining, late_steps_alone, turned_at_random, zoomed_at_random
 from drive_wm.checkpoint import load_weights
+from drive_wm.config import Config
 from drive_wm.datasets.cache import open_cache
 from drive_wm.errors import InputError
 from drive_wm.model.world_model import WorldModel
-from drive_wm.train import train
+from drive_wm.train import Training, train
 
 PRESET = "cpu-hour"
 CHANGES: dict[str, tuple[str, ...]] = {
@@ -45,13 +48,23 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "nobody hidden": ("train.hide_others=0",),
     "who is beside does not count": ("train.beside=0",),
 }
+# What no setting says is done to each batch.
+VARIATIONS: dict[str, Callable[[Config, WorldModel], Training]] = {
+    "views of targets turned by up to 20 degrees": partial(VariedTraining, variation=turned_at_random, expects=False),
+    "views of targets zoomed by up to a quarter": partial(VariedTraining, variation=zoomed_at_random),
+    "late steps count more": partial(VariedTraining, variation=late_steps_alone),
+}
 
 
-def trained(caches: Sequence[Path], out: Path, settings: Sequence[str]) -> WorldModel:
-    """Train with these overrides of the preset, unless that was done; InputError where `out` holds weights of others."""
-    weights, command = out / "weights.safetensors", shlex.join(settings)
+def trained(caches: Sequence[Path], out: Path, change: str, settings: Sequence[str]) -> WorldModel:
+    """Train with a change and these overrides of the preset, unless that was done; InputError where `out` holds weights of
+    others.
+    """
+    settings = [*settings, *CHANGES.get(change, ())]
+    weights, command = out / "weights.safetensors", shlex.join([*settings, *([change] if change in VARIATIONS else [])])
     if not weights.exists():
-        train(caches, PRESET, out, settings, resume=out.exists(), command=command)
+        learner = VARIATIONS.get(change, Training)
+        train(caches, PRESET, out, settings, resume=out.exists(), command=command, learner=learner)
     model, origin = load_weights(str(weights))
     if origin.command != command:
         raise InputError(f"{weights} was trained with {origin.command!r}; needed: {command!r}. Pass another --out.")
@@ -64,7 +77,7 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, action="append", required=True)
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--change", choices=CHANGES, action="append", help="this one alone; repeatable")
+    parser.add_argument("--change", choices=[*CHANGES, *VARIATIONS], action="append", help="this one alone; repeatable")
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--stride", type=int, default=16, help="learn from every n-th scene")
     parser.add_argument("--every", type=int, default=10, help="forecast every n-th target")
@@ -77,12 +90,12 @@ def main() -> None:
     views = target_scenes(cache, options.every, cache.manifest.config)
     scenes, truths_m = [scene for _, scene, _ in views], torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])
     rows: list[dict[str, Any]] = []
-    for change, seed in product(options.change or CHANGES, range(options.seeds)):
+    for change, seed in product(options.change or [*CHANGES, *VARIATIONS], range(options.seeds)):
         run = options.out / f"{change.replace(' ', '-')}-{seed}"
-        model = trained(options.cache, run, [*overrides, *CHANGES[change], f"train.seed={seed}"])
+        model = trained(options.cache, run, change, [*overrides, f"train.seed={seed}"])
         row = {"changed": change, "seed": seed, **forecast_scores(model, scenes, truths_m)}
         rows.append({**row, "stride": options.stride, "every": options.every})
-        print(f"{change:30} seed {seed} minADE5 {row['min_ade_5']:.3f} minADE10 {row['min_ade_10']:.3f} n {row['n']}")
+        print(f"{change:44} seed {seed} minADE5 {row['min_ade_5']:.3f} minADE10 {row['min_ade_10']:.3f} n {row['n']}")
         if options.json:
             write_results(options.json, rows, seed=None)
 

@@ -1,7 +1,7 @@
 """Training from caches alone, with Lightning: resumable, one `losses` for training and validation."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import islice
@@ -206,11 +206,12 @@ def train(
     init: str | None = None,
     leave_out: Sequence[str] = (),
     command: str = "",
+    learner: Callable[[Config, WorldModel], Training] = Training,
 ) -> Path:
     """Train the model of a preset on caches and write out/weights.safetensors; returns its path.
 
     `init` starts from existing weights, `leave_out` names logs that are never seen. A run that was stopped goes on from
-    its last finished epoch with `resume`.
+    its last finished epoch with `resume`. `learner` makes what learns, where it is not `Training` itself.
     """
     config = preset(preset_name, overrides)
     last = last_checkpoint(out, resume)
@@ -231,7 +232,7 @@ def train(
     workers = settings.workers
     loader = partial(DataLoader[Batch], collate_fn=as_read, num_workers=workers, persistent_workers=workers > 0)
     fit(
-        Training(config, model.train()),
+        learner(config, model.train()),
         loader(data, batch_sampler=EpochBatches(data.kinds, settings.batch, settings.seed)),
         loader(held_out, batch_sampler=EpochBatches(held_out.kinds, settings.batch, settings.seed)) if len(held_out) else None,
         settings,
