@@ -42,7 +42,7 @@ class TrainConfig:
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
     workers: int = 0  # that read scenes, beside each process that trains
     processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
-    own_steps: int = 1  # that each of two or more `processes` takes before all take the mean weights; 1: of every gradient
+    own_steps: int = 1  # that each of two or more processes takes before all take the mean weights; 1: of every gradient
     seed: int = 0
 
 

@@ -82,12 +82,13 @@ def fit(
         callbacks=[
             ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
             TQDMProgressBar(),
-            *([OwnSteps(settings.own_steps)] if settings.processes > 1 and settings.own_steps > 1 else []),
             *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
         ],
         log_every_n_steps=10,
         enable_model_summary=False,
     )
+    if trainer.world_size > 1 and settings.own_steps > 1:  # before the moving average, which is of what all agreed on
+        trainer.callbacks.insert(0, OwnSteps(settings.own_steps))
     trainer.fit(learner, data, held_out, ckpt_path=str(last) if last else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
