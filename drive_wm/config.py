@@ -18,32 +18,38 @@ Known = TypeVar("Known", ModelConfig, EgoHistoryConfig)
 
 
 @dataclass(frozen=True)
-class TrainConfig:
+class FitConfig:
+    """What every training run is told, whatever learns."""
+
     epochs: int = 20
     batch: int = 16
     learning_rate: float = 1e-3
     rise: float = 0.3  # share of the run in which the learning rate rises
     weight_decay: float = 1e-2
     gradient_clip: float = 1.0
+    hide_ego_status: float = 0.1  # share of scenes with an ego, where it is imagined, that keep its motion back
+    mirror: float = 0.5  # share of batches that are seen in a mirror
+    ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
+    hold_out: int = 10  # every n-th log is for validation; 0: none
+    processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
+    own_steps: int = 1  # that each of two or more processes takes before all take the mean weights; 1: of every gradient
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class TrainConfig(FitConfig):
     map_dropout: float = 0.1  # share of samples that lose their lanes, and share that lose their raster
     commands: float = 0.5  # share of scenes with an ego in which it is told, as a command, where it is 3 s later
-    hide_ego_status: float = 0.1  # share of scenes with an ego, where it is imagined, that keep its motion back
     hide_others: float = 1.0  # where a target is imagined, up to this share of the others goes unseen, another in each scene
     free_ego: float = 0.5  # share of batches in which the ego is imagined too instead of following its logged path
     views: Views = "all"  # learn from scenes seen from the ego, from targets, or both
     beside: float = 0.25  # where agent 0 is imagined too, every other agent counts this much of it
-    mirror: float = 0.5  # share of batches that are seen in a mirror
     agents: int = 32  # at most this many, the nearest, are imagined
-    ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
     bf16_maps: bool = True  # the map's convolutions in bfloat16, where the device can; places need the digits of float32
     compile: bool = False  # the step that is imagined, with torch.compile: meant for GPUs, on processors it is no quicker
-    hold_out: int = 10  # every n-th log is for validation; 0: none
-    stride: int = 1  # learn from every n-th of them: neighbours half a second apart differ little
+    stride: int = 1  # learn from every n-th scene: neighbours half a second apart differ little
     ego_stride: int = 1  # and of scenes seen from the ego from every n-th alone
     workers: int = 0  # that read scenes, beside each process that trains
-    processes: int = 0  # that train together on equal shares (DDP); 0: one for each GPU, or one
-    own_steps: int = 1  # that each of two or more processes takes before all take the mean weights; 1: of every gradient
-    seed: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,21 +59,13 @@ class Config:
 
 
 @dataclass(frozen=True)
-class EgoTrainConfig:
+class EgoTrainConfig(FitConfig):
     epochs: int = 60
     batch: int = 256
     learning_rate: float = 2e-3
-    rise: float = 0.3  # share of the run in which the learning rate rises
-    weight_decay: float = 1e-2
-    gradient_clip: float = 1.0
-    hide_ego_status: float = 0.25  # share of samples without the ego's motion
+    hide_ego_status: float = 0.25
     hide_command: float = 0.5  # share of samples without the command
-    mirror: float = 0.5  # share of batches that are seen in a mirror
-    ema: float = 0.998  # the weights kept are a moving average with this decay; 0: the last ones
-    hold_out: int = 10  # every n-th log is for validation; 0: none
     processes: int = 1
-    own_steps: int = 1  # as above
-    seed: int = 0
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from torch import Tensor, distributed
 from torch.utils.data import DataLoader
 
 from drive_wm.checkpoint import Origin
-from drive_wm.config import EgoTrainConfig, TrainConfig
+from drive_wm.config import FitConfig
 from drive_wm.datasets.cache import Cache
 from drive_wm.errors import InputError
 
@@ -66,7 +66,7 @@ def fit(
     learner: lightning.LightningModule,
     data: DataLoader[Any],
     held_out: DataLoader[Any] | None,
-    settings: TrainConfig | EgoTrainConfig,
+    settings: FitConfig,
     out: Path,
     last: Path | None,
 ) -> None:
@@ -96,9 +96,7 @@ def fit(
         raise SystemExit
 
 
-def one_cycle(
-    optimizer: torch.optim.Optimizer, trainer: lightning.Trainer, settings: TrainConfig | EgoTrainConfig
-) -> OptimizerLRSchedulerConfig:
+def one_cycle(optimizer: torch.optim.Optimizer, trainer: lightning.Trainer, settings: FitConfig) -> OptimizerLRSchedulerConfig:
     """The learning rate rises and falls once over the whole run, in straight lines, and AdamW's momentum the other way."""
     schedule = torch.optim.lr_scheduler.OneCycleLR(
         optimizer,
