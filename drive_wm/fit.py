@@ -32,15 +32,16 @@ class OwnSteps(Callback):
     """Each process steps with its own gradients, and every few steps all take the mean of their weights: none waits long.
 
     Local SGD (Stich 2019, arXiv:1805.09767). As an epoch ends, before it is saved, they also take the mean of what their
-    optimisers remember, so that a resumed run goes on as the uninterrupted one would have.
+    optimisers remember, so that a resumed run goes on as the uninterrupted one would have. A process alone agrees with itself.
     """
 
     def __init__(self, steps: int) -> None:
         self.steps = steps
 
     def on_train_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
-        wrapped: Any = trainer.strategy.model
-        wrapped.require_backward_grad_sync = False
+        if trainer.world_size > 1:
+            wrapped: Any = trainer.strategy.model
+            wrapped.require_backward_grad_sync = False
 
     def on_train_batch_end(
         self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -56,6 +57,8 @@ class OwnSteps(Callback):
 
 def _agree(tensors: Sequence[Tensor]) -> None:
     """Fill these with their means over all processes, in place and as they lie in memory."""
+    if not (distributed.is_available() and distributed.is_initialized()):
+        return
     together = torch.cat([x.flatten() for x in tensors]) / distributed.get_world_size()
     distributed.all_reduce(together)
     for x, mean in zip(tensors, together.split([x.numel() for x in tensors]), strict=True):
@@ -82,13 +85,12 @@ def fit(
         callbacks=[
             ModelCheckpoint(out / "checkpoints", "last", enable_version_counter=False, save_on_train_epoch_end=True),
             TQDMProgressBar(),
+            *([OwnSteps(settings.own_steps)] if settings.own_steps > 1 else []),
             *([EMAWeightAveraging(decay=settings.ema)] if settings.ema else []),
         ],
         log_every_n_steps=10,
         enable_model_summary=False,
     )
-    if trainer.world_size > 1 and settings.own_steps > 1:  # before the moving average, which is of what all agreed on
-        trainer.callbacks.insert(0, OwnSteps(settings.own_steps))
     trainer.fit(learner, data, held_out, ckpt_path=str(last) if last else None, weights_only=True)
     if trainer.interrupted:
         raise KeyboardInterrupt
