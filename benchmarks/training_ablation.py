@@ -18,7 +18,7 @@ import torch
 from drive_wm.benchmarks.ablation import forecast_scores
 from drive_wm.benchmarks.prediction_forecast import target_scenes
 from drive_wm.benchmarks.results_file import write_results
-from drive_wm.benchmarks.training_variations import VariedTraining, late_steps_alone, turned_at_random, zoomed_at_random
+from drive_wm.benchmarks.training_variations import VariedTraining, late_steps_more_often, turned_at_random, zoomed_at_random
 from drive_wm.checkpoint import load_weights
 from drive_wm.config import Config
 from drive_wm.datasets.cache import open_cache
@@ -52,7 +52,7 @@ CHANGES: dict[str, tuple[str, ...]] = {
 VARIATIONS: dict[str, Callable[[Config, WorldModel], Training]] = {
     "views of targets turned by up to 20 degrees": partial(VariedTraining, variation=turned_at_random, expects=False),
     "views of targets zoomed by up to a quarter": partial(VariedTraining, variation=zoomed_at_random),
-    "late steps count more": partial(VariedTraining, variation=late_steps_alone),
+    "late steps count more": partial(VariedTraining, variation=late_steps_more_often),
 }
 
 

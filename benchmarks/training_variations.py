@@ -57,7 +57,7 @@ def turned_at_random(scene: Scene, future: Future, random: torch.Generator) -> B
     return turned(scene, yaw_rad), turned_future(future, yaw_rad)
 
 
-def late_steps_alone(scene: Scene, future: Future, random: torch.Generator) -> Batch:
+def late_steps_more_often(scene: Scene, future: Future, random: torch.Generator) -> Batch:
     """Each step of each future counts as often as it is late: the last always, the first of twelve one time in twelve."""
     shape = len(scene.has_ego), 1, future.ego_valid.shape[1]
     kept = torch.rand(shape, generator=random) < torch.arange(1, shape[-1] + 1) / shape[-1]

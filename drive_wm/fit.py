@@ -52,7 +52,8 @@ class OwnSteps(Callback):
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
         _agree([weight.data for weight in pl_module.parameters()])
         states = trainer.optimizers[0].state.values()
-        _agree([x for state in states for x in state.values() if isinstance(x, Tensor) and x.is_floating_point()])
+        # Counts of steps are the same everywhere, and may lie on another device.
+        _agree([x for state in states for x in state.values() if isinstance(x, Tensor) and x.is_floating_point() and x.ndim])
 
 
 def _agree(tensors: Sequence[Tensor]) -> None:

@@ -10,7 +10,7 @@ from torch.testing import assert_close
 from drive_wm.benchmarks import training_variations
 from drive_wm.benchmarks.training_variations import (
     VariedTraining,
-    late_steps_alone,
+    late_steps_more_often,
     turned,
     turned_at_random,
     turned_future,
@@ -113,7 +113,7 @@ def test_late_steps_count_more_often(batch: Batch) -> None:
     shown = replace(future, tracks=replace(future.tracks, valid=torch.ones_like(future.tracks.valid)))
     random, counted = torch.Generator().manual_seed(0), []
     for _ in range(400):
-        valid = late_steps_alone(scene, shown, random)[1].tracks.valid
+        valid = late_steps_more_often(scene, shown, random)[1].tracks.valid
         assert bool((valid == valid[:, :1]).all())  # of all agents alike
         counted.append(valid[:, 0].double())
     share = torch.stack(counted).mean((0, 1))
@@ -122,5 +122,5 @@ def test_late_steps_count_more_often(batch: Batch) -> None:
 
 
 def test_the_expected_path_is_left_out(batch: Batch) -> None:
-    learner = VariedTraining(TINY, WorldModel(TINY.model), late_steps_alone, expects=False)
+    learner = VariedTraining(TINY, WorldModel(TINY.model), late_steps_more_often, expects=False)
     assert float(learner.losses(*batch, True).expected_m.abs().max()) == 0.0
