@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from drive_wm.benchmarks.ablation import forecast_scores
+from drive_wm.benchmarks.model_variations import ModelVariation, free, sees_half_as_far, sees_half_as_fine
 from drive_wm.benchmarks.prediction_forecast import target_scenes
 from drive_wm.benchmarks.results_file import write_results
 from drive_wm.benchmarks.training_variations import VariedTraining, late_steps_more_often, turned_at_random, zoomed_at_random
@@ -48,11 +49,16 @@ CHANGES: dict[str, tuple[str, ...]] = {
     "nobody hidden": ("train.hide_others=0",),
     "who is beside does not count": ("train.beside=0",),
 }
-# What no setting says is done to each batch.
+# What no setting says: what is done to each batch, and what is done to the model, before it learns and where it forecasts.
 VARIATIONS: dict[str, Callable[[Config, WorldModel], Training]] = {
     "views of targets turned by up to 20 degrees": partial(VariedTraining, variation=turned_at_random, expects=False),
     "views of targets zoomed by up to a quarter": partial(VariedTraining, variation=zoomed_at_random),
     "late steps count more": partial(VariedTraining, variation=late_steps_more_often),
+}
+MODELS: dict[str, ModelVariation] = {
+    "nothing limits how agents move": free,
+    "map half as far": sees_half_as_far,
+    "map half as fine": sees_half_as_fine,
 }
 
 
@@ -61,14 +67,19 @@ def trained(caches: Sequence[Path], out: Path, change: str, settings: Sequence[s
     others.
     """
     settings = [*settings, *CHANGES.get(change, ())]
-    weights, command = out / "weights.safetensors", shlex.join([*settings, *([change] if change in VARIATIONS else [])])
+    no_setting = [change] if change in VARIATIONS or change in MODELS else []
+    weights, command = out / "weights.safetensors", shlex.join([*settings, *no_setting])
     if not weights.exists():
-        learner = VARIATIONS.get(change, Training)
+        learner = _of(MODELS[change]) if change in MODELS else VARIATIONS.get(change, Training)
         train(caches, PRESET, out, settings, resume=out.exists(), command=command, learner=learner)
     model, origin = load_weights(str(weights))
     if origin.command != command:
         raise InputError(f"{weights} was trained with {origin.command!r}; needed: {command!r}. Pass another --out.")
-    return model
+    return MODELS[change](model) if change in MODELS else model
+
+
+def _of(variation: ModelVariation) -> Callable[[Config, WorldModel], Training]:
+    return lambda config, model: Training(config, variation(model))
 
 
 def main() -> None:
@@ -77,7 +88,9 @@ def main() -> None:
     parser.add_argument("--cache", type=Path, action="append", required=True)
     parser.add_argument("--val", type=Path, required=True)
     parser.add_argument("--out", type=Path, required=True, help="folder of the runs")
-    parser.add_argument("--change", choices=[*CHANGES, *VARIATIONS], action="append", help="this one alone; repeatable")
+    parser.add_argument(
+        "--change", choices=[*CHANGES, *VARIATIONS, *MODELS], action="append", help="this one alone; repeatable"
+    )
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--stride", type=int, default=16, help="learn from every n-th scene")
     parser.add_argument("--every", type=int, default=10, help="forecast every n-th target")
@@ -90,7 +103,7 @@ def main() -> None:
     views = target_scenes(cache, options.every, cache.manifest.config)
     scenes, truths_m = [scene for _, scene, _ in views], torch.cat([future.tracks.position_m[:, 0] for _, _, future in views])
     rows: list[dict[str, Any]] = []
-    for change, seed in product(options.change or [*CHANGES, *VARIATIONS], range(options.seeds)):
+    for change, seed in product(options.change or [*CHANGES, *VARIATIONS, *MODELS], range(options.seeds)):
         run = options.out / f"{change.replace(' ', '-')}-{seed}"
         model = trained(options.cache, run, change, [*overrides, f"train.seed={seed}"])
         row = {"changed": change, "seed": seed, **forecast_scores(model, scenes, truths_m)}
