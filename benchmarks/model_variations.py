@@ -13,7 +13,7 @@ from drive_wm.model.dynamics import Dynamics, Latent
 from drive_wm.model.world_model import WorldModel
 from drive_wm.scene import CELL_M, X_RANGE_M, Y_RANGE_M, Scene
 
-FREE_MPS = 6.0  # by how much a velocity changes per step where 1 is said: as much as the limits let brakes and accelerator
+FREE_MPS = 6.0  # by how much a velocity changes per step where 1 is said; the limits bring it to 3 m/s
 TURNS_MPS = 0.3  # who moves as fast as this faces where it goes
 
 ModelVariation = Callable[[WorldModel], WorldModel]

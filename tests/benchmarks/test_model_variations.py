@@ -32,9 +32,9 @@ def _told(model: WorldModel, ahead: float, left: float) -> WorldModel:
     return model
 
 
-def _moved(scene: Scene, rollouts: Rollouts, kind: int) -> tuple[Tensor, Tensor]:
-    """Velocities now (N, 2) and imagined (N, T, 2) of the agents of a kind other than the ego."""
-    chosen = (scene.tracks.kind == kind) & scene.tracks.valid[..., -1]
+def _moved(scene: Scene, rollouts: Rollouts) -> tuple[Tensor, Tensor]:
+    """Velocities now (N, 2) and imagined (N, T, 2) of the vehicles other than the ego."""
+    chosen = (scene.tracks.kind == VEHICLE) & scene.tracks.valid[..., -1]
     chosen[:, 0] = False
     return scene.tracks.velocity_mps[:, :, -1][chosen], rollouts.velocity_mps[:, 0, 0][chosen]
 
@@ -42,7 +42,7 @@ def _moved(scene: Scene, rollouts: Rollouts, kind: int) -> tuple[Tensor, Tensor]
 @torch.no_grad()
 def test_who_is_told_nothing_goes_straight_on(model: WorldModel, crossroads_scene: Scene) -> None:
     rollouts = free(_told(model, 0.0, 0.0)).imagine(crossroads_scene)
-    now_mps, later_mps = _moved(crossroads_scene, rollouts, VEHICLE)
+    now_mps, later_mps = _moved(crossroads_scene, rollouts)
     assert_close(later_mps, now_mps[:, None].expand_as(later_mps), atol=1e-4, rtol=0)
 
 
@@ -50,7 +50,7 @@ def test_who_is_told_nothing_goes_straight_on(model: WorldModel, crossroads_scen
 def test_nothing_limits_who_is_free(model: WorldModel, crossroads_scene: Scene) -> None:
     limited = _told(model, 5.0, 0.0).imagine(crossroads_scene)
     freed = free(model).imagine(crossroads_scene)
-    (now_mps, by_limits_mps), (_, freely_mps) = (_moved(crossroads_scene, x, VEHICLE) for x in (limited, freed))
+    (now_mps, by_limits_mps), (_, freely_mps) = (_moved(crossroads_scene, x) for x in (limited, freed))
     assert (by_limits_mps[:, 0].norm(dim=-1) <= now_mps.norm(dim=-1) + MAX_ACCEL_MPS2 * DT_S + 1e-3).all()
     change_mps = (freely_mps[:, 0] - now_mps).norm(dim=-1)
     assert_close(change_mps, torch.full_like(change_mps, 5 * FREE_MPS))
